@@ -1,0 +1,51 @@
+# Every target that CI needs is a line here; the work itself is in scripts/.
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+GOTOOL   := go tool -modfile=tools/go.mod
+BENCH    ?= .
+ARGS     ?=
+
+# The product and its tests need no C compiler; only the race detector does.
+export CGO_ENABLED := 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build test unit race lint vuln fmt bench docs demo screenshot clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## Build bin/waybill, static and reproducible
+	go build -trimpath -ldflags '$(LDFLAGS)' -o bin/waybill ./cmd/waybill
+
+test: ## Run everything CI runs: format, vet, tests, race detector, lint, vulnerabilities
+	@scripts/test.sh
+
+unit: ## Run the tests only (ARGS='-run Hold ./internal/process')
+	go test -timeout 10m $(or $(ARGS),./...)
+
+race: ## Run the concurrent packages under the race detector
+	@scripts/race.sh
+
+lint: ## Run golangci-lint, pinned in tools/go.mod
+	$(GOTOOL) golangci-lint run ./...
+
+vuln: ## Look the dependencies up in the Go vulnerability database
+	@scripts/vuln.sh
+
+fmt: ## Format all Go files
+	gofmt -w .
+
+bench: ## Measure orders per second, CPU, commits, bytes and allocations per order (BENCH=regexp)
+	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+
+docs: ## Write docs/reference/ from the program itself
+	go run ./cmd/waybill docs docs/reference
+
+demo: ## Run Waybill with simulated systems and show orders flowing (ARGS=flags)
+	go run ./cmd/waybill demo $(ARGS)
+
+screenshot: build ## Take the pictures in docs/images/ from a running demo
+	@scripts/install-test-deps.sh && scripts/screenshot.sh
+
+clean: ## Delete what was built
+	rm -rf bin

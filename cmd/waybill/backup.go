@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybillhq/waybill/internal/store"
+	"github.com/waybillhq/waybill/internal/store/sqlite"
+	"github.com/waybillhq/waybill/internal/verify"
+)
+
+// openForReading opens the store beside a running process or without one.
+func (f *fileFlags) openForReading(ctx context.Context) (store.Store, error) {
+	return sqlite.Open(ctx, f.data, sqlite.Options{ReadOnly: true})
+}
+
+func backupCommand() *cobra.Command {
+	var f fileFlags
+	var to string
+	c := &cobra.Command{
+		Use:   "backup --to FILE",
+		Short: "Write a consistent copy of the database, also while Waybill runs",
+		Args:  cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if to == "" {
+				return usagef("--to is missing: name the file that the copy goes to")
+			}
+			if _, err := os.Stat(to); err == nil {
+				return usagef("--to %s exists already: a backup never overwrites one", to)
+			}
+			db, err := f.openForReading(c.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, db.Close()) }()
+			begin := time.Now()
+			if err := db.Backup(c.Context(), to); err != nil {
+				return err
+			}
+			info, err := os.Stat(to)
+			if err != nil {
+				return err
+			}
+			if f.json {
+				return printJSON(c.OutOrStdout(), map[string]any{"file": to, "bytes": info.Size(), "seconds": time.Since(begin).Seconds()})
+			}
+			_, err = fmt.Fprintf(c.OutOrStdout(), "%s: %d bytes in %.1f s\n", to, info.Size(), time.Since(begin).Seconds())
+			return err
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&to, "to", "", "the file of the copy; it must not exist")
+	return c
+}
+
+func restoreCommand() *cobra.Command {
+	var f fileFlags
+	var from string
+	c := &cobra.Command{
+		Use:   "restore --from FILE --data DIR",
+		Short: "Make a data directory from a backup",
+		Long: "Make a data directory from a backup and verify it. The directory must hold no database.\n" +
+			"Documents that were settled after the backup are looked up before anything is sent again,\n" +
+			"and keys are the same as before, so that nothing is posted twice where the system honours\n" +
+			"keys or answers look-ups.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			if from == "" {
+				return usagef("--from is missing: name the backup")
+			}
+			target := filepath.Join(f.data, sqlite.FileName)
+			if _, err := os.Stat(target); err == nil {
+				return usagef("%s exists already: restore into an empty directory", target)
+			}
+			if err := os.MkdirAll(f.data, 0o700); err != nil {
+				return err
+			}
+			if err := copyFile(from, target); err != nil {
+				return err
+			}
+			db, err := f.openForReading(c.Context())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, db.Close()) }()
+			rep, err := verify.Run(c.Context(), db, nil)
+			if err != nil {
+				return err
+			}
+			return printVerification(c.OutOrStdout(), rep, f.json)
+		},
+	}
+	f.add(c)
+	c.Flags().StringVar(&from, "from", "", "the backup")
+	return c
+}
+
+// copyFile copies a file durably; the copy may be read by its owner only.
+func copyFile(from, to string) (err error) {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	out, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, out.Close()) }()
+	if _, err := io.Copy(out, in); err != nil {
+		return err
+	}
+	return out.Sync()
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybillhq/waybill/connector/all"
+	"github.com/waybillhq/waybill/internal/api"
+)
+
+// docsCommand writes the references that are made from the code, so that they
+// can't say anything else. CI compares them with what is committed.
+func docsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:    "docs DIR",
+		Short:  "Write the reference documentation that is made from the code",
+		Args:   cobra.ExactArgs(1),
+		Hidden: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := os.MkdirAll(args[0], 0o755); err != nil {
+				return err
+			}
+			for name, text := range map[string]string{
+				"cli.md": cliReference(c.Root()), "api.md": apiReference(), "connectors.md": connectorReference(),
+			} {
+				if err := os.WriteFile(filepath.Join(args[0], name), []byte(text), 0o644); err != nil { //nolint:gosec // documentation is for everybody
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
+
+const generated = "<!-- Made from the code by `make docs`; changes here are lost. -->\n\n"
+
+func cliReference(root *cobra.Command) string {
+	var b strings.Builder
+	b.WriteString("# Command line\n\n" + generated)
+	b.WriteString("Exit codes: 0 fine, 1 a finding or a failure, 2 wrong usage or configuration. Data goes to\nstandard output, everything else to standard error.\n")
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
+		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
+			return
+		}
+		if c.Runnable() {
+			fmt.Fprintf(&b, "\n## %s\n\n%s.\n", c.CommandPath(), strings.TrimSuffix(c.Short, "."))
+			if c.Long != "" {
+				fmt.Fprintf(&b, "\n%s\n", c.Long)
+			}
+			fmt.Fprintf(&b, "\n    %s\n", c.UseLine())
+			if c.Example != "" {
+				fmt.Fprintf(&b, "\nExamples:\n\n%s\n", strings.ReplaceAll("  "+c.Example, "\n", "\n  "))
+			}
+			if usage := c.NonInheritedFlags().FlagUsages(); usage != "" {
+				fmt.Fprintf(&b, "\n```\n%s```\n", usage)
+			}
+		}
+		for _, sub := range c.Commands() {
+			walk(sub)
+		}
+	}
+	walk(root)
+	return b.String()
+}
+
+func apiReference() string {
+	var b strings.Builder
+	b.WriteString("# HTTP API\n\n" + generated)
+	b.WriteString("The machine-readable description is served at `/openapi.json` (OpenAPI 3.1). Errors are\nproblem+json (RFC 9457) with a `code`. Keys go into `Authorization: Bearer`; roles include those\nbefore them: viewer, operator, integrator, admin.\n\n")
+	b.WriteString("| method | path | role | what it does | part |\n|---|---|---|---|---|\n")
+	for _, r := range api.Routes() {
+		fmt.Fprintf(&b, "| %s | `%s` | %s | %s | %s |\n", r.Method, r.Path, r.Who(), r.Summary, r.Tag)
+	}
+	return b.String()
+}
+
+func connectorReference() string {
+	var b strings.Builder
+	b.WriteString("# Connectors\n\n" + generated)
+	registry := all.Registry()
+	for _, name := range registry.Names() {
+		m := registry[name]
+		fmt.Fprintf(&b, "## %s\n\n%s: %s\n\n", m.Name, m.Title, m.Summary)
+		roles := make([]string, len(m.Roles))
+		for i, r := range m.Roles {
+			roles[i] = string(r)
+		}
+		fmt.Fprintf(&b, "- roles: %s\n- repeated documents: %s\n", strings.Join(roles, ", "), m.Idempotency)
+		if len(m.Emits) > 0 {
+			names := make([]string, len(m.Emits))
+			for i, e := range m.Emits {
+				names[i] = "`" + string(e) + "`"
+			}
+			fmt.Fprintf(&b, "- reports: %s\n", strings.Join(names, ", "))
+		}
+		if len(m.Accepts) > 0 {
+			names := make([]string, len(m.Accepts))
+			for i, k := range m.Accepts {
+				names[i] = "`" + string(k) + "`"
+			}
+			fmt.Fprintf(&b, "- takes: %s\n", strings.Join(names, ", "))
+		}
+		if len(m.Settings) > 0 {
+			b.WriteString("\n| setting | default | what it is |\n|---|---|---|\n")
+			for _, s := range m.Settings {
+				fmt.Fprintf(&b, "| `%s` | %s | %s |\n", s.Name, s.Default, s.Doc)
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

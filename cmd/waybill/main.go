@@ -1,0 +1,92 @@
+// Command waybill is the control plane between a distributor's systems, in one
+// binary: the server, the demonstration, and the tools around both. Each verb
+// is a file of its name.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/waybillhq/waybill/internal/config"
+)
+
+// Exit codes (system contract, CLI).
+const (
+	exitFine    = 0
+	exitFinding = 1 // something was found, or failed
+	exitUsage   = 2 // wrong usage or configuration
+)
+
+// finding is an error whose text was printed already, or needs none.
+var errFinding = errors.New("findings")
+
+// usageError is a wrong call or configuration.
+type usageError struct{ err error }
+
+func (u *usageError) Error() string { return u.err.Error() }
+func (u *usageError) Unwrap() error { return u.err }
+
+func usagef(format string, args ...any) error { return &usageError{fmt.Errorf(format, args...)} }
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the whole program, so that tests can run it in their own process.
+func run(args []string, in io.Reader, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := &cobra.Command{
+		Use:           "waybill",
+		Short:         "One waybill per order, across every system that touches it",
+		Long:          "Waybill is the control plane between a distributor's systems: it keeps every message,\nbrings each business document to each system once and in order, and shows one order's\nwhole life on one page. Start with:  waybill demo",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
+	root.AddCommand(demoCommand(), initCommand(), serveCommand(), configCommand(), traceCommand(),
+		translateCommand(), verifyCommand(), auditCommand(), backupCommand(), restoreCommand(),
+		reconcileCommand(), kpiCommand(), routesCommand(), docsCommand(), versionCommand())
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, errFinding):
+		return exitFinding
+	}
+	_, _ = fmt.Fprintln(errs, "waybill:", err)
+	var usage *usageError
+	var problems config.Problems
+	if errors.As(err, &usage) || errors.As(err, &problems) || isCobraUsage(err) {
+		return exitUsage
+	}
+	return exitFinding
+}
+
+// isCobraUsage recognises cobra's own complaints, which have no type.
+func isCobraUsage(err error) bool {
+	for _, begin := range []string{"unknown command", "unknown flag", "required flag", "accepts ", "requires at least", "invalid argument"} {
+		if len(err.Error()) >= len(begin) && err.Error()[:len(begin)] == begin {
+			return true
+		}
+	}
+	return false
+}
+
+// printJSON writes v as indented JSON.
+func printJSON(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}

@@ -1,0 +1,297 @@
+// Package connector is everything a counterpart needs to know about Waybill.
+//
+// A connector is a [Manifest], which says what the counterpart can do and how
+// it is configured, and a [Connector], a struct of small capabilities whose nil
+// fields are what it can't do. It turns bytes into events and documents into
+// bytes; it never sees the database, the engine or another connector. Package
+// connectortest holds the conformance suite, package all the list of what
+// ships.
+//
+// An error that a connector does not classify counts as in doubt.
+package connector
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sort"
+	"time"
+
+	"github.com/waybillhq/waybill"
+)
+
+// Manifest describes a kind of counterpart. It is data: the pages, the
+// documentation and the checks of the configuration come from it.
+type Manifest struct {
+	Name    string         // as written in the configuration: "contract", "shopify"
+	Title   string         // as shown to people
+	Summary string         // one sentence
+	Roles   []waybill.Role // the roles a system with this connector may have
+	Emits   []waybill.EventType
+	Accepts []waybill.Kind
+	// Idempotency is the class until the system itself says better (T3).
+	Idempotency waybill.Idempotency
+	// KeyTTL is how long the system remembers a key; 0: for ever.
+	KeyTTL time.Duration
+	// KeepsOrder: the system applies what it took in the order it took it, so
+	// a pending document does not hold up its lane.
+	KeepsOrder bool
+	// NoChannelDocuments: orders of this system get no documents back (C11).
+	NoChannelDocuments bool
+	Settings           []Setting
+	// Open makes the connector for one configured system.
+	Open func(Env) (Connector, error)
+}
+
+// Setting is one key of a system's settings in the configuration.
+type Setting struct {
+	Name     string
+	Doc      string
+	Default  string
+	Required bool
+}
+
+// Env is what a connector gets for one configured system.
+type Env struct {
+	System        string // the system's name in the configuration
+	Role          waybill.Role
+	BaseURL       string
+	Token         string   // credential for calls to the system
+	WebhookSecret []string // secrets that sign its pushes; more than one while a secret rotates
+	OrderPrefix   string   // of a channel's orders (system contract G4)
+	Settings      map[string]string
+	Client        *http.Client // never repeats a request, never follows a redirect, obeys the egress rules
+	Now           func() time.Time
+	Log           *slog.Logger
+	Observe       bool // open for reading payloads only: credentials may be missing
+}
+
+// Connector is what one system can do; nil fields are what it can't.
+type Connector struct {
+	Receiver   Receiver
+	Translator Translator
+	Renderer   Renderer
+	Deliverer  Deliverer
+	Inquirer   Inquirer
+	Prober     Prober
+	Journal    Journal
+	Publisher  Publisher
+}
+
+// Inbound is a push as it came in, before anything is believed.
+type Inbound struct {
+	Header http.Header
+	Body   []byte
+	Now    time.Time // when it was received, by Waybill's clock
+}
+
+// Envelope is what a receiver reads from a push that it holds for authentic.
+type Envelope struct {
+	ID    string // the sender's id of the message, equal on all its repetitions: the dedupe key
+	Topic string // the sender's name for what it is; "" where only the body says
+}
+
+// Receiver authenticates a push. It verifies before it decodes anything, and
+// answers with a [*Rejection] for what can't be taken.
+type Receiver interface {
+	Receive(in Inbound) (Envelope, error)
+}
+
+// Rejection is why a push is not taken: its HTTP status and an error for its
+// sender. 401 is a wrong signature or time, 400 a malformed message.
+type Rejection struct {
+	Status int
+	Err    waybill.Error
+}
+
+// Error is the error for the sender.
+func (r *Rejection) Error() string { return r.Err.Error() }
+
+// Message is a kept message, ready to be translated.
+type Message struct {
+	System     string
+	Topic      string
+	Header     http.Header
+	Body       []byte
+	ReceivedAt time.Time
+}
+
+// Translator turns a message into canonical events. It is pure: the same
+// message gives the same events, in the same order, for ever. No events and no
+// error means that the message is understood and says nothing Waybill tracks;
+// [Untranslatable] quarantines it.
+type Translator interface {
+	Translate(m Message) ([]waybill.Event, error)
+}
+
+// Untranslatable is why an authentic message could not be understood. The
+// message is kept and shown with this reason.
+type Untranslatable struct {
+	Field  string // JSON Pointer, segment or column; may be empty
+	Reason string
+}
+
+// Error names field and reason.
+func (u *Untranslatable) Error() string {
+	if u.Field == "" {
+		return u.Reason
+	}
+	return u.Field + ": " + u.Reason
+}
+
+// Rendered is a document in the counterpart's own words. The bytes are stored
+// with the first attempt and are the same on all.
+type Rendered struct {
+	Body        []byte
+	ContentType string
+}
+
+// Renderer turns a document into bytes. It is pure, so that every attempt and
+// every rebuilt database sends the same.
+type Renderer interface {
+	Render(d waybill.Document) (Rendered, error)
+}
+
+// Attempt is one attempt to bring a document to a system.
+type Attempt struct {
+	Kind        waybill.Kind
+	Order       string
+	Lane        string
+	Key         string
+	Subject     string
+	Seq         int64
+	Attempt     int // from 1
+	Epoch       int64
+	Deadline    time.Time // the system shall neither apply nor take it after this
+	Body        []byte    // as rendered
+	ContentType string
+	Traceparent string
+	// Found is what a look-up found right before this attempt, where one was
+	// made: a document that takes several calls goes on from there.
+	Found *Finding
+}
+
+// Deliverer makes one attempt. It never repeats a request by itself. A nil
+// error with a verdict is the answer; an error is in doubt.
+type Deliverer interface {
+	Deliver(ctx context.Context, a Attempt) (waybill.Outcome, error)
+}
+
+// Inquiry asks whether a key took effect.
+type Inquiry struct {
+	Kind     waybill.Kind
+	Order    string
+	Key      string
+	Subject  string
+	Body     []byte    // as rendered
+	Deadline time.Time // of the last attempt
+}
+
+// FindingState is what a look-up found.
+type FindingState string
+
+// What a look-up can find.
+const (
+	FoundApplied  FindingState = "applied"
+	FoundPending  FindingState = "pending"
+	FoundRejected FindingState = "rejected"
+	// FoundAbsent: conclusively not there, and nothing sent so far can still
+	// be applied.
+	FoundAbsent FindingState = "absent"
+	// FoundUnknown: no conclusion; ask again.
+	FoundUnknown FindingState = "unknown"
+)
+
+// Finding is the answer to an inquiry.
+type Finding struct {
+	State   FindingState
+	Receipt waybill.Receipt
+	Problem waybill.Problem
+	// RetryAfter: the look-up itself was throttled until then.
+	RetryAfter time.Time
+	// Unauthorized: the credential was refused.
+	Unauthorized bool
+	Note         string
+	// Progress is the connector's own memory of the steps that took effect,
+	// handed to the next Deliver.
+	Progress map[string]string
+}
+
+// Inquirer answers whether a key took effect. "Not found" is absent only where
+// the system vouches that nothing can still be applied; an error is unknown.
+type Inquirer interface {
+	Inquire(ctx context.Context, q Inquiry) (Finding, error)
+}
+
+// Info is what a system says of itself (system contract T3).
+type Info struct {
+	System      string
+	Generation  string
+	Head        int64 // of its journal; -1 where it has none
+	Now         time.Time
+	Idempotency waybill.Idempotency
+	KeyTTL      time.Duration
+	KeepsOrder  bool
+}
+
+// Prober asks a system for its health, rights and clock. A refused credential
+// is an error of type [*Rejection] with status 401.
+type Prober interface {
+	Probe(ctx context.Context) (Info, error)
+}
+
+// Entry is one entry of a system's own journal. An empty key was entered by
+// hand.
+type Entry struct {
+	N      int64
+	At     time.Time
+	Key    string
+	Kind   waybill.Kind
+	Order  string
+	Seq    int64
+	Digest string
+	Ref    string
+	Lines  []waybill.DocumentLine
+	Data   []byte
+	// Generation of the journal the entry was read from. Two of them in one
+	// reading are a rewind (T3), and the reading is void.
+	Generation string
+}
+
+// Journal reads a system's books, for reconciliation: entries above after, in
+// order, at most limit of them.
+type Journal interface {
+	Entries(ctx context.Context, after int64, limit int) (entries []Entry, head int64, err error)
+}
+
+// Publisher reads master data from a system of record, as the events that
+// report it (item.changed, customer.changed, …).
+type Publisher interface {
+	Entities(ctx context.Context, kind, since, cursor string) (events []waybill.Event, next string, err error)
+}
+
+// Registry is the list of connectors that a binary ships.
+type Registry map[string]Manifest
+
+// NewRegistry makes a registry of manifests with distinct names.
+func NewRegistry(manifests ...Manifest) (Registry, error) {
+	r := make(Registry, len(manifests))
+	for _, m := range manifests {
+		if _, taken := r[m.Name]; taken || m.Name == "" {
+			return nil, fmt.Errorf("connector %q: the name is empty or taken", m.Name)
+		}
+		r[m.Name] = m
+	}
+	return r, nil
+}
+
+// Names lists the connectors, sorted.
+func (r Registry) Names() []string {
+	names := make([]string, 0, len(r))
+	for n := range r {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names
+}

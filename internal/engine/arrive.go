@@ -1,0 +1,407 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/process"
+	"github.com/waybillhq/waybill/internal/store"
+)
+
+// Kept is the answer to an arrival, given after its commit.
+type Kept struct {
+	Message   int64
+	Event     int64 // the first of its events
+	Duplicate bool  // it was known
+	Conflict  bool  // it was known with another body; nothing is stored
+	Status    ledger.MessageStatus
+}
+
+// arrival is a message on its way into the ledger, translated already.
+type arrival struct {
+	message ledger.Message
+	events  []waybill.Event
+	known   *ledger.Message
+	first   int64 // id of the first event row
+	bad     string
+	reply   chan<- keptOrError
+}
+
+type keptOrError struct {
+	kept Kept
+	err  error
+}
+
+// Keep makes a message and its events durable and decides them. It returns
+// after the commit: only then may the sender be answered. A message whose
+// source and dedupe id are known is not kept again.
+func (e *Engine) Keep(ctx context.Context, m ledger.Message, events []waybill.Event) (Kept, error) {
+	if e.stopping.Load() {
+		return Kept{}, ErrStopped
+	}
+	reply := make(chan keptOrError, 1)
+	if err := e.submit(ctx, &arrival{message: m, events: events, reply: reply}); err != nil {
+		return Kept{}, err
+	}
+	select {
+	case k := <-reply:
+		return k.kept, k.err
+	case <-ctx.Done():
+		return Kept{}, fmt.Errorf("%w (%w)", ErrStopped, ctx.Err())
+	}
+}
+
+func (a *arrival) fail(err error) { a.reply <- keptOrError{err: err} }
+
+// poison keeps the message without deciding it.
+func (a *arrival) poison(reason string) { a.bad = reason }
+
+// keepMessages inserts the messages of the batch before anything is decided on
+// them: a repetition must not be decided again.
+func (b *batch) keepMessages(ctx context.Context, tx store.Tx, ins []input) error {
+	var as []*arrival
+	var ms []ledger.Message
+	for _, in := range ins {
+		a, ok := in.(*arrival)
+		if !ok {
+			continue
+		}
+		if err := b.number(ctx, a); err != nil {
+			return err
+		}
+		as, ms = append(as, a), append(ms, a.message)
+	}
+	if len(ms) == 0 {
+		return nil
+	}
+	known, err := tx.KeepMessages(ctx, ms)
+	if err != nil {
+		return fmt.Errorf("keep %d messages: %w", len(ms), err)
+	}
+	for i, a := range as {
+		a.known = known[i]
+	}
+	return nil
+}
+
+// number gives the message and its events their ids. A message without events
+// gets one that says so.
+func (b *batch) number(ctx context.Context, a *arrival) error {
+	if a.message.ID != 0 {
+		return nil // a second try of the same arrival
+	}
+	var err error
+	if a.message.ID, err = b.e.id(ctx); err != nil {
+		return err
+	}
+	if a.message.Status == ledger.Rejected {
+		return nil
+	}
+	if len(a.events) == 0 {
+		kind := waybill.EventType("message.noted")
+		if a.message.Status == ledger.Quarantined {
+			kind = "message.quarantined"
+		}
+		a.events = []waybill.Event{{Type: kind, Source: a.message.Source, Subject: a.message.DedupeID}}
+	}
+	for i := range a.events {
+		id, err := b.e.id(ctx)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			a.first = id
+		}
+		a.events[i].ID = eventID(id)
+	}
+	a.message.FirstEvent, a.message.Events = a.first, len(a.events)
+	return nil
+}
+
+func (a *arrival) apply(ctx context.Context, b *batch) error {
+	if k := a.known; k != nil {
+		b.e.stats.Duplicates.Add(1)
+		kept := Kept{Message: k.ID, Event: k.FirstEvent, Duplicate: true, Status: k.Status,
+			Conflict: k.SHA256 != a.message.SHA256}
+		if kept.Conflict {
+			if err := b.conflict(ctx, a, k); err != nil {
+				return err
+			}
+		}
+		b.after = append(b.after, func() { a.reply <- keptOrError{kept: kept} })
+		return nil
+	}
+	b.e.stats.Messages.Add(1)
+	b.kept++
+	for i := range a.events {
+		if err := b.arrive(ctx, a, i); err != nil {
+			return err
+		}
+	}
+	kept := Kept{Message: a.message.ID, Event: a.first, Status: a.message.Status}
+	b.after = append(b.after, func() { a.reply <- keptOrError{kept: kept} })
+	return nil
+}
+
+// conflict raises the alarm for a known id that came with another body.
+func (b *batch) conflict(ctx context.Context, a *arrival, k *ledger.Message) error {
+	return b.raise(ctx, nil, exception.Exception{
+		Cause: "message_conflict", Subject: a.message.Source + "/" + a.message.DedupeID,
+		Detail: fmt.Sprintf("%s sent message %s again with another body; the first one (message %d) stands", a.message.Source, a.message.DedupeID, k.ID),
+		Next:   "ask the sender which body is right; it has to send the right one under a new id",
+	})
+}
+
+// arrive records one event and folds it into the waybill that it names.
+func (b *batch) arrive(ctx context.Context, a *arrival, i int) error {
+	ev := &a.events[i]
+	id := a.first + int64(i)
+	switch {
+	case a.message.Status == ledger.Quarantined:
+		row := b.recordAs(id, nil, ev, a.message.ID)
+		row.State, row.Reason = ledger.QuarantinedEvent, a.message.Reason
+		return b.raise(ctx, nil, exception.Exception{
+			Cause: "message_quarantined", Subject: a.message.Source + "/" + a.message.DedupeID,
+			Detail: fmt.Sprintf("a message of %s was not understood: %s", a.message.Source, a.message.Reason),
+			Next:   "correct the sender or the mapping, then have it sent again", Actions: []string{"close"},
+		})
+	case a.bad != "":
+		row := b.recordAs(id, nil, ev, a.message.ID)
+		row.State, row.Reason = ledger.ParkedEvent, a.bad
+		return b.raise(ctx, nil, exception.Exception{
+			Cause: "poison_message", Subject: a.message.Source + "/" + a.message.DedupeID,
+			Detail: fmt.Sprintf("deciding on a message of %s failed: %s", a.message.Source, a.bad),
+			Next:   "report it with the message; nothing of it was applied", Actions: []string{"close"},
+		})
+	case ev.Type == "message.noted":
+		row := b.recordAs(id, nil, ev, a.message.ID)
+		row.State, row.Reason = ledger.Ignored, "understood; it says nothing that is tracked"
+		return nil
+	}
+	switch ev.Type {
+	case waybill.DocumentApplied, waybill.DocumentRejected:
+		return b.documentReport(ctx, a, id, ev)
+	case waybill.CustomerChanged, waybill.ItemChanged, waybill.InvoicePaid:
+		return b.entityChanged(ctx, a, id, ev)
+	case waybill.ShipmentDelivered:
+		if ev.Ref == "" {
+			return b.shipmentDelivered(ctx, a, id, ev)
+		}
+	}
+	if ev.Ref == "" || ev.Flow != waybill.FlowSales {
+		row := b.recordAs(id, nil, ev, a.message.ID)
+		row.State, row.Reason = ledger.Ignored, "no flow of this installation needs "+string(ev.Type)
+		return nil
+	}
+	f, err := b.flowFor(ctx, ev.Flow, ev.Ref)
+	if err != nil {
+		return err
+	}
+	return b.fold(ctx, f, ev, b.recordAs(id, f, ev, a.message.ID))
+}
+
+// shipmentDelivered finds the order of a shipment that the carrier knows only
+// by its own number. One that nobody has reported yet is wanted.
+func (b *batch) shipmentDelivered(ctx context.Context, a *arrival, id int64, ev *waybill.Event) error {
+	fs, err := b.flowsByRef(ctx, ev.Subject)
+	if err != nil {
+		return err
+	}
+	if len(fs) == 0 {
+		row := b.recordAs(id, nil, ev, a.message.ID)
+		row.State, row.Reason = ledger.Limbo, "waiting for shipment "+ev.Subject
+		b.want("shipment:"+ev.Subject, id)
+		b.setTimer(nil, fmt.Sprintf("limbo:%d", id), b.now.Add(b.e.policy.Limbo))
+		return nil
+	}
+	// A shipment of several orders belongs to each; the row is the first one's.
+	var row *ledger.Event
+	for i, f := range fs {
+		if i == 0 {
+			row = b.recordAs(id, f, ev, a.message.ID)
+		} else if row, err = b.record(ctx, f, ev, a.message.ID); err != nil {
+			return err
+		}
+		if err := b.fold(ctx, f, ev, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// want remembers that an event waits for something nobody has named yet.
+func (b *batch) want(entity string, event int64) {
+	b.watches[store.Watch{Entity: "want:" + entity, Waybill: event}] = true
+	b.e.wanted[entity] = true
+}
+
+// adopt folds the events that waited for a shipment into the waybill that
+// brought it.
+func (b *batch) adopt(ctx context.Context, f *flow, entity string) error {
+	if !b.e.wanted[entity] {
+		return nil
+	}
+	ids, err := b.e.store.Watching(ctx, "want:"+entity, 1000)
+	if err != nil {
+		return fmt.Errorf("read what waits for %s: %w", entity, err)
+	}
+	for w := range b.watches { // of this batch
+		if w.Entity == "want:"+entity {
+			ids = append(ids, w.Waybill)
+		}
+	}
+	delete(b.e.wanted, entity)
+	for _, id := range ids {
+		b.watches[store.Watch{Entity: "want:" + entity, Waybill: id}] = false
+		b.clearTimer(nil, fmt.Sprintf("limbo:%d", id))
+		waiting, err := b.event(ctx, id)
+		if err != nil {
+			return err
+		}
+		b.changeState(id, ledger.Superseded, "adopted by "+f.row.Ref)
+		b.clear(nil, "limbo_expired", eventID(id), "adopted")
+		ev := &waybill.Event{Type: waiting.Type, Source: waiting.Source, Flow: f.row.Kind, Ref: f.row.Ref,
+			Subject: waiting.Subject, Version: waiting.Version, OccurredAt: waiting.OccurredAt, Data: waiting.Data}
+		row, err := b.record(ctx, f, ev, waiting.Message)
+		if err != nil {
+			return err
+		}
+		if err := b.fold(ctx, f, ev, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// event reads an event row, of this batch or of the store.
+func (b *batch) event(ctx context.Context, id int64) (ledger.Event, error) {
+	for _, row := range b.events {
+		if row.ID == id {
+			return *row, nil
+		}
+	}
+	row, err := b.e.store.Event(ctx, id)
+	if err != nil {
+		return row, fmt.Errorf("read event %d: %w", id, err)
+	}
+	return row, nil
+}
+
+// flowsByRef finds waybills by a reference of any kind, also one of this batch.
+func (b *batch) flowsByRef(ctx context.Context, value string) ([]*flow, error) {
+	var fs []*flow
+	seen := map[int64]bool{}
+	for _, r := range b.w.References {
+		if r.Value == value && !seen[r.Waybill] {
+			seen[r.Waybill] = true
+			fs = append(fs, b.e.flows.get(r.Waybill))
+		}
+	}
+	rows, err := b.e.store.WaybillsByRef(ctx, value, 100)
+	if err != nil {
+		return nil, fmt.Errorf("find the waybills of %s: %w", value, err)
+	}
+	for _, row := range rows {
+		if seen[row.ID] {
+			continue
+		}
+		f, err := b.e.flowByID(ctx, row.ID)
+		if err != nil {
+			return nil, err
+		}
+		fs = append(fs, f)
+	}
+	return fs, nil
+}
+
+// entityChanged lets every order that waits for a customer, an item or a
+// payment be checked again.
+func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *waybill.Event) error {
+	kind, entity, err := b.entityOf(ctx, ev)
+	if err != nil {
+		return err
+	}
+	row := b.recordAs(id, nil, ev, a.message.ID)
+	if entity == "" {
+		row.State, row.Reason = ledger.Ignored, "it names no customer and no item"
+		return nil
+	}
+	name := kind + ":" + entity
+	if kind == "payment" {
+		name = "customer:" + entity
+	}
+	ids, err := b.e.store.Watching(ctx, name, 100000)
+	if err != nil {
+		return fmt.Errorf("read which orders wait for %s: %w", name, err)
+	}
+	watching := map[int64]bool{}
+	for _, w := range ids {
+		watching[w] = true
+	}
+	for w, on := range b.watches {
+		if w.Entity == name {
+			watching[w.Waybill] = on
+			if on {
+				ids = append(ids, w.Waybill)
+			}
+		}
+	}
+	touched := 0
+	for _, w := range ids {
+		if !watching[w] {
+			continue
+		}
+		watching[w] = false // once
+		f, err := b.e.flowByID(ctx, w)
+		if err != nil {
+			return err
+		}
+		if err := b.own(ctx, f, waybill.EntityTouched, &process.Touched{Kind: kind, ID: entity}); err != nil {
+			return err
+		}
+		touched++
+	}
+	row.Reason = fmt.Sprintf("%d held orders are checked again", touched)
+	return nil
+}
+
+// entityOf names what changed. A payment that does not name its customer is
+// its order's customer's.
+func (b *batch) entityOf(ctx context.Context, ev *waybill.Event) (kind, entity string, err error) {
+	switch ev.Type {
+	case waybill.CustomerChanged:
+		return "customer", ev.Ref, nil
+	case waybill.ItemChanged:
+		return "item", ev.Ref, nil
+	}
+	var p waybill.Payment
+	if err := waybill.Unmarshal(ev.Data, &p); err != nil {
+		return "payment", "", nil
+	}
+	if p.Customer != "" || p.Order == "" {
+		return "payment", p.Customer, nil
+	}
+	f, err := b.e.flowByRef(ctx, waybill.FlowSales, p.Order)
+	if errors.Is(err, store.ErrNotFound) {
+		return "payment", "", nil
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return "payment", f.state.Customer(), nil
+}
+
+// changeState gives an event row another state.
+func (b *batch) changeState(id int64, state ledger.EventState, reason string) {
+	for _, row := range b.events {
+		if row.ID == id {
+			row.State, row.Reason = state, reason
+			return
+		}
+	}
+	b.w.EventStates = append(b.w.EventStates, ledger.StateChange{Event: id, State: state, Reason: reason})
+}

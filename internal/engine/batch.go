@@ -1,0 +1,307 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"time"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/internal/audit"
+	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/process"
+	"github.com/waybillhq/waybill/internal/store"
+)
+
+// batch is one transaction in the making: the rows it will write and what is
+// to happen once they are durable.
+type batch struct {
+	e      *Engine
+	now    time.Time
+	w      store.Batch
+	events []*ledger.Event // in the order of their ids
+	flows  []*flow         // touched
+	after  []func()        // once committed
+	sends  []send          // attempts to let go, once committed
+	alerts []Alert
+	kept   int // messages inserted
+
+	timers  map[store.TimerName]time.Time // zero: cleared
+	watches map[store.Watch]bool
+}
+
+// decision is what was decided on an event, as it is kept beside it: folded on
+// a rebuild, never decided again.
+type decision struct {
+	Add      []addedDoc          `json:"add,omitzero"`
+	Withdraw []string            `json:"withdraw,omitzero"`
+	Skip     []string            `json:"skip,omitzero"`
+	Attempt  []process.Attempted `json:"attempt,omitzero"` // first attempts committed with this event
+	Why      []string            `json:"why,omitzero"`
+}
+
+type addedDoc struct {
+	Key    string       `json:"key"`
+	Target string       `json:"target"`
+	Kind   waybill.Kind `json:"kind"`
+	Why    string       `json:"why,omitzero"`
+}
+
+func (d *decision) empty() bool {
+	return len(d.Add)+len(d.Withdraw)+len(d.Skip)+len(d.Attempt)+len(d.Why) == 0
+}
+
+// commit does one transaction.
+func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
+	b := &batch{e: e, now: e.opt.Now().Truncate(time.Microsecond), timers: map[store.TimerName]time.Time{}, watches: map[store.Watch]bool{}}
+	defer func() {
+		if r := recover(); r != nil {
+			err = &poisoned{what: r, stack: debug.Stack()}
+			e.log.Error("deciding panicked", "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
+	if len(ins) == 0 && !e.somethingDue(b.now) {
+		return nil
+	}
+	tx, err := e.store.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin a batch: %w", err)
+	}
+	defer func() { _ = tx.Rollback() }() // harmless after Commit
+
+	if err := b.keepMessages(ctx, tx, ins); err != nil {
+		return err
+	}
+	for _, in := range ins {
+		if err := in.apply(ctx, b); err != nil {
+			return err
+		}
+	}
+	if err := b.applyDue(ctx); err != nil {
+		return err
+	}
+	if err := b.dispatch(ctx); err != nil {
+		return err
+	}
+	if err := b.seal(); err != nil {
+		return err
+	}
+	if b.empty() {
+		b.done()
+		return tx.Rollback()
+	}
+	if err := tx.Write(ctx, &b.w); err != nil {
+		return fmt.Errorf("write a batch: %w", err)
+	}
+	if err := tx.Commit(ctx); err != nil {
+		return fmt.Errorf("commit a batch: %w", err)
+	}
+	e.stats.Batches.Add(1)
+	e.stats.Rounds.Add(int64(len(ins)))
+	b.done()
+	return nil
+}
+
+// empty reports whether nothing is to be written: no commit is made then.
+func (b *batch) empty() bool {
+	w := &b.w
+	return len(w.Waybills)+len(w.Events)+len(w.EventStates)+len(w.Deliveries)+len(w.Timers)+
+		len(w.ClearTimers)+len(w.Exceptions)+len(w.Audit)+len(w.Settings)+len(w.References)+
+		len(w.Attempts)+len(w.Watches)+len(w.Unwatch)+b.kept == 0
+}
+
+// done lets go what waited for the commit.
+func (b *batch) done() {
+	for _, f := range b.flows {
+		f.batch, f.last = nil, nil
+	}
+	b.e.flows.trim()
+	for _, f := range b.after {
+		f()
+	}
+	for _, s := range b.sends {
+		b.e.launch(s)
+	}
+	if b.e.opt.Notify != nil {
+		for _, a := range b.alerts {
+			b.e.opt.Notify(a)
+		}
+	}
+	b.e.changed.raise()
+}
+
+// touch makes the flow part of the batch.
+func (b *batch) touch(f *flow) {
+	if f.batch != b {
+		f.batch = b
+		b.flows = append(b.flows, f)
+	}
+}
+
+// record appends an event to the ledger. Its place in the chain is fixed when
+// the batch is sealed.
+func (b *batch) record(ctx context.Context, f *flow, ev *waybill.Event, message int64) (*ledger.Event, error) {
+	id, err := b.e.id(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return b.recordAs(id, f, ev, message), nil
+}
+
+func (b *batch) recordAs(id int64, f *flow, ev *waybill.Event, message int64) *ledger.Event {
+	row := &ledger.Event{
+		ID: id, Message: message, Type: ev.Type, Source: ev.Source, Subject: ev.Subject,
+		Version: ev.Version, OccurredAt: ev.OccurredAt, RecordedAt: b.now,
+		State: ledger.Applied, Data: ev.Data,
+	}
+	if f != nil {
+		row.Waybill, row.Shard = f.row.ID, f.row.Shard
+	} else {
+		row.Shard = ledger.ShardOf(process.Tag(ev.Source+"/"+ev.Subject, b.e.policy))
+	}
+	ev.ID, ev.RecordedAt = eventID(id), b.now
+	b.events = append(b.events, row)
+	b.e.stats.Events.Add(1)
+	return row
+}
+
+// seal numbers and chains the events and encodes what was touched.
+func (b *batch) seal() error {
+	for _, f := range b.flows {
+		b.attach(f)
+		f.row.Version++
+		f.row.UpdatedAt = b.now
+		f.row.Status = f.state.Status()
+		f.row.Customer = f.state.Customer()
+		f.row.State = f.state.Append(nil)
+		b.w.Waybills = append(b.w.Waybills, f.row)
+		for _, l := range f.lanes {
+			for _, d := range l.queue {
+				if !d.Dirty {
+					continue
+				}
+				b.e.counts.move(d.Target, d.Stored, d.State)
+				d.Stored, d.Dirty = d.State, false
+				b.w.Deliveries = append(b.w.Deliveries, *d)
+			}
+		}
+	}
+	b.sealTimers()
+	b.e.batchNo++
+	touched := map[int]bool{}
+	b.w.Events = make([]ledger.Event, 0, len(b.events))
+	for _, row := range b.events {
+		head := &b.e.heads[row.Shard]
+		head.Seq++
+		row.Seq = head.Seq
+		row.Link(head.Hash)
+		head.Hash = row.Hash
+		head.Batch, head.Shard = b.e.batchNo, row.Shard
+		touched[row.Shard] = true
+		b.w.Events = append(b.w.Events, *row)
+	}
+	for shard := range touched {
+		b.w.Heads = append(b.w.Heads, b.e.heads[shard])
+	}
+	return nil
+}
+
+// refer makes a reference by which the waybill is found.
+func (b *batch) refer(f *flow, r ledger.Reference) {
+	if r.Value == "" {
+		return
+	}
+	r.Waybill = f.row.ID
+	b.w.References = append(b.w.References, r)
+}
+
+// raise opens an exception, or leaves the open one for the same trouble.
+func (b *batch) raise(ctx context.Context, f *flow, x exception.Exception) error {
+	if f != nil {
+		for _, o := range f.open {
+			if o.Cause == x.Cause && o.Subject == x.Subject {
+				return nil
+			}
+		}
+		x.Waybill, x.Ref = f.row.ID, f.row.Ref
+	}
+	id, err := b.e.id(ctx)
+	if err != nil {
+		return err
+	}
+	x.ID, x.Since, x.State = id, b.now, exception.Open
+	b.w.Exceptions = append(b.w.Exceptions, x)
+	if f != nil {
+		f.open = append(f.open, x)
+	} else {
+		b.e.counts.open[x.Cause+"\x00"+x.Subject] = x
+	}
+	return nil
+}
+
+// clear closes the open exceptions of a cause and subject.
+func (b *batch) clear(f *flow, cause, subject, by string) {
+	shut := func(x exception.Exception) {
+		x.State, x.ClosedAt, x.ClosedBy = exception.Closed, b.now, by
+		b.w.Exceptions = append(b.w.Exceptions, x)
+	}
+	if f == nil {
+		if x, ok := b.e.counts.open[cause+"\x00"+subject]; ok {
+			shut(x)
+			delete(b.e.counts.open, cause+"\x00"+subject)
+		}
+		return
+	}
+	kept := f.open[:0]
+	for _, x := range f.open {
+		if x.Cause == cause && (subject == "" || x.Subject == subject) {
+			shut(x)
+			continue
+		}
+		kept = append(kept, x)
+	}
+	f.open = kept
+}
+
+// note appends to the audit log.
+func (b *batch) note(entry audit.Entry) {
+	entry.At = b.now
+	entry.Link(b.e.auditEnd.Hash, b.e.auditEnd.Seq+1)
+	b.e.auditEnd = entry
+	b.w.Audit = append(b.w.Audit, entry)
+}
+
+// setTimer sets a durable timer; the last word on a name in a batch counts.
+func (b *batch) setTimer(f *flow, name string, due time.Time) { b.timers[timerName(f, name)] = due }
+
+func (b *batch) clearTimer(f *flow, name string) { b.timers[timerName(f, name)] = time.Time{} }
+
+func timerName(f *flow, name string) store.TimerName {
+	if f == nil {
+		return store.TimerName{Name: name}
+	}
+	return store.TimerName{Waybill: f.row.ID, Name: name}
+}
+
+// sealTimers writes the last word on each timer and watch.
+func (b *batch) sealTimers() {
+	for name, due := range b.timers {
+		if due.IsZero() {
+			b.w.ClearTimers = append(b.w.ClearTimers, name)
+			delete(b.e.timers, name)
+			continue
+		}
+		t := store.Timer{TimerName: name, Due: due}
+		b.w.Timers = append(b.w.Timers, t)
+		b.e.timers[name] = due
+		b.e.due.addTimer(t)
+	}
+	for w, on := range b.watches {
+		if on {
+			b.w.Watches = append(b.w.Watches, w)
+		} else {
+			b.w.Unwatch = append(b.w.Unwatch, w)
+		}
+	}
+}

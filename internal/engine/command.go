@@ -1,0 +1,317 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/internal/audit"
+	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/process"
+	"github.com/waybillhq/waybill/internal/store"
+)
+
+// Object says what a command is done to.
+type Object string
+
+// The objects of commands.
+const (
+	ToDelivery  Object = "delivery"  // Name is its key
+	ToOrder     Object = "order"     // Name is any reference of it
+	ToSystem    Object = "system"    // Name is the system's
+	ToException Object = "exception" // Name is its id; ID is set
+)
+
+// Command is an operator's word (system contract C7). Every one is audited,
+// with its reason, in the commit that carries it out.
+type Command struct {
+	Actor  string
+	Object Object
+	Name   string
+	ID     int64 // of an exception
+	Action string
+	Reason string
+	Ref    string // settle: the number under which the system has the document
+}
+
+type command struct {
+	Command
+	reply chan<- error
+}
+
+// Do carries out a command. It returns after the commit; a *waybill.Error says
+// what is wrong with the command itself.
+func (e *Engine) Do(ctx context.Context, c Command) error {
+	if e.stopping.Load() {
+		return ErrStopped
+	}
+	reply := make(chan error, 1)
+	if err := e.submit(ctx, &command{Command: c, reply: reply}); err != nil {
+		return err
+	}
+	select {
+	case err := <-reply:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (c *command) fail(err error) { c.reply <- err }
+
+func (c *command) apply(ctx context.Context, b *batch) error {
+	err := c.carryOut(ctx, b)
+	var wrong *waybill.Error
+	if errors.As(err, &wrong) { // nothing was changed
+		b.after = append(b.after, func() { c.reply <- wrong })
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	b.note(audit.Entry{Actor: c.Actor, Action: c.Action, Object: string(c.Object) + " " + c.Name, Reason: c.Reason})
+	b.after = append(b.after, func() { c.reply <- nil })
+	return nil
+}
+
+func refuse(code, detail, fix string) error {
+	return &waybill.Error{Code: code, Detail: detail, Fix: fix}
+}
+
+func (c *command) carryOut(ctx context.Context, b *batch) error {
+	if strings.TrimSpace(c.Reason) == "" {
+		return &waybill.Error{Code: "reason_missing", Field: "/reason", Detail: "an action needs a reason", Fix: "say why in a few words; it is kept in the audit log"}
+	}
+	switch c.Object {
+	case ToDelivery:
+		return c.onDelivery(ctx, b)
+	case ToOrder:
+		return c.onOrder(ctx, b)
+	case ToSystem:
+		return c.onSystem(ctx, b)
+	case ToException:
+		return c.onException(ctx, b)
+	}
+	return refuse("unknown_object", fmt.Sprintf("there is nothing to do to a %q", c.Object), "")
+}
+
+func (c *command) onDelivery(ctx context.Context, b *batch) error {
+	f, err := b.e.flowByKey(ctx, c.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse("not_found", "no delivery has the key "+c.Name, "")
+	}
+	if err != nil {
+		return err
+	}
+	l, d := f.find(c.Name)
+	return b.actOn(ctx, f, l, d, c)
+}
+
+// actOn retries, skips or settles a delivery.
+func (b *batch) actOn(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery, c *command) error {
+	if d.State.Settled() {
+		return refuse("settled_already", fmt.Sprintf("the delivery is %s", d.State), "nothing is left to do")
+	}
+	if d.State == lane.InFlight {
+		return refuse("in_flight", "an attempt is under way", "wait for its outcome, then try again")
+	}
+	if strings.HasPrefix(d.Reason, "behind ") {
+		return refuse("behind", "another document stands before it in its lane", "act on "+strings.TrimPrefix(d.Reason, "behind "))
+	}
+	switch c.Action {
+	case "retry":
+		b.touch(f)
+		if d.State == lane.InDoubt && l.target.conn.Inquirer != nil && d.Next != lane.Send {
+			d.Due = b.now // ask at once; sending on a doubt is what keys and look-ups are for
+			d.Dirty = true
+			b.dueDelivery(d)
+			return nil
+		}
+		d.Release()
+		d.Dirty = true
+		b.clearDoubt(f, d)
+		b.forgetRefusal(f, d)
+		return b.advance(ctx, f)
+	case "skip":
+		if d.State != lane.Parked {
+			return refuse("not_parked", fmt.Sprintf("only a parked delivery can be skipped; this one is %s", d.State), "")
+		}
+		if d.Attempted() && b.now.Before(d.Deadline) {
+			return refuse("too_early", "its last attempt may still take effect until "+d.Deadline.UTC().Format("15:04:05Z07:00"), "skip it after that")
+		}
+		b.touch(f)
+		d.Drop("skipped by "+c.Actor, b.now)
+		d.State, d.Dirty = lane.Skipped, true
+		b.closeAll(f, d, c.Actor)
+		return b.settled(ctx, f, d, lane.SettledSkipped, waybill.Receipt{}, waybill.Problem{}, c.Actor)
+	case "settle":
+		if c.Ref == "" {
+			return &waybill.Error{Code: "ref_missing", Field: "/ref", Detail: "settling says that the system has the document", Fix: "give the number under which it has it"}
+		}
+		if !d.Attempted() {
+			return refuse("never_attempted", "the document was never sent, so the system can't have it from here", "skip it where it is not needed")
+		}
+		b.touch(f)
+		d.Take(c.Ref, b.now)
+		d.Dirty = true
+		b.closeAll(f, d, c.Actor)
+		return b.settled(ctx, f, d, lane.SettledDone, waybill.Receipt{Ref: c.Ref}, waybill.Problem{}, c.Actor)
+	}
+	return refuse("unknown_action", fmt.Sprintf("a delivery can't be told to %q", c.Action), "use retry, skip or settle")
+}
+
+// closeAll closes every exception about a delivery.
+func (b *batch) closeAll(f *flow, d *lane.Delivery, by string) {
+	for _, x := range append([]exception.Exception(nil), f.open...) {
+		if x.Subject == d.Key {
+			b.clear(f, x.Cause, x.Subject, by)
+		}
+	}
+}
+
+// forgetRefusal closes the exception of a refusal that is tried again.
+func (b *batch) forgetRefusal(f *flow, d *lane.Delivery) {
+	for _, x := range append([]exception.Exception(nil), f.open...) {
+		if x.Subject == d.Key && strings.HasPrefix(x.Cause, "refused_") {
+			b.clear(f, x.Cause, x.Subject, "tried again")
+		}
+	}
+}
+
+func (c *command) onOrder(ctx context.Context, b *batch) error {
+	fs, err := b.flowsByRef(ctx, c.Name)
+	if err != nil {
+		return err
+	}
+	switch len(fs) {
+	case 0:
+		return refuse("not_found", "no order is known as "+c.Name, "")
+	case 1:
+	default:
+		return refuse("ambiguous", fmt.Sprintf("%d orders are known as %s", len(fs), c.Name), "name one by its own number")
+	}
+	f := fs[0]
+	verb := process.Verb(c.Action)
+	switch verb {
+	case process.Recheck, process.Hold, process.Release, process.Cancel, process.SettleExcess:
+	default:
+		return refuse("unknown_action", fmt.Sprintf("an order can't be told to %q", c.Action), "use recheck, hold, release or cancel")
+	}
+	id, err := b.e.id(ctx)
+	if err != nil {
+		return err
+	}
+	return b.own(ctx, f, waybill.CommandGiven, &process.Command{
+		Command: verb, Reason: c.Reason, Actor: c.Actor, ID: eventID(id)})
+}
+
+func (c *command) onSystem(ctx context.Context, b *batch) error {
+	t := b.e.targets[c.Name]
+	if t == nil {
+		return refuse("not_found", "no system is called "+c.Name, "")
+	}
+	switch c.Action {
+	case "pause":
+		if t.paused == "operator" {
+			return nil
+		}
+		t.paused = "operator"
+		return b.keepTarget(t)
+	case "resume":
+		switch t.paused {
+		case "receives_nothing", "not_configured":
+			return refuse("not_pausable", c.Name+" takes no documents", "")
+		case "":
+			return nil
+		}
+		if err := b.resume(t, c.Actor); err != nil {
+			return err
+		}
+		b.e.probeSoon(t, b.now)
+		return nil
+	}
+	return refuse("unknown_action", fmt.Sprintf("a system can't be told to %q", c.Action), "use pause or resume")
+}
+
+func (c *command) onException(ctx context.Context, b *batch) error {
+	x, err := b.e.store.Exception(ctx, c.ID)
+	if errors.Is(err, store.ErrNotFound) {
+		return refuse("not_found", "there is no exception "+c.Name, "")
+	}
+	if err != nil {
+		return err
+	}
+	if x.State == exception.Closed {
+		return refuse("closed_already", "the exception is closed", "nothing is left to do")
+	}
+	if x.Waybill == 0 {
+		return c.onSystemException(ctx, b, x)
+	}
+	f, err := b.e.flowByID(ctx, x.Waybill)
+	if err != nil {
+		return err
+	}
+	switch c.Action {
+	case "close":
+		b.touch(f)
+		b.clear(f, x.Cause, x.Subject, c.Actor)
+		return nil
+	case "retry", "skip", "settle":
+		l, d := f.find(x.Subject)
+		if d == nil {
+			return refuse("no_delivery", "the exception is not about a delivery", "use one of its own actions")
+		}
+		return b.actOn(ctx, f, l, d, c)
+	}
+	return refuse("unknown_action", fmt.Sprintf("this exception knows no action %q", c.Action), "its actions: "+strings.Join(x.Actions, ", "))
+}
+
+func (c *command) onSystemException(ctx context.Context, b *batch, x exception.Exception) error {
+	switch c.Action {
+	case "resume":
+		on := &command{Command: Command{Actor: c.Actor, Object: ToSystem, Name: x.Subject, Action: "resume", Reason: c.Reason}}
+		return on.onSystem(ctx, b)
+	case "close":
+		b.clear(nil, x.Cause, x.Subject, c.Actor)
+		return nil
+	}
+	return refuse("unknown_action", fmt.Sprintf("this exception knows no action %q", c.Action), "its actions: "+strings.Join(x.Actions, ", "))
+}
+
+// documentReport takes a system's later word on a document it had taken.
+func (b *batch) documentReport(ctx context.Context, a *arrival, id int64, ev *waybill.Event) error {
+	var r waybill.DocumentReport
+	if err := waybill.Unmarshal(ev.Data, &r); err != nil {
+		return fmt.Errorf("read %s: %w", ev.Type, err)
+	}
+	f, err := b.e.flowByKey(ctx, r.Key)
+	if errors.Is(err, store.ErrNotFound) {
+		row := b.recordAs(id, nil, ev, a.message.ID)
+		row.State, row.Reason = "ignored", "no document has the key "+r.Key
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	row := b.recordAs(id, f, ev, a.message.ID)
+	l, d := f.find(r.Key)
+	if d.State.Settled() || !d.Attempted() || d.Target != ev.Source {
+		row.State, row.Reason = "ignored", "the document is settled already, or "+ev.Source+" never had it"
+		return nil
+	}
+	b.touch(f)
+	d.Dirty = true
+	look := lane.Look{State: "applied", Receipt: waybill.Receipt{Ref: r.Ref, N: r.N, Result: r.Result}}
+	if ev.Type == waybill.DocumentRejected {
+		look.State = "rejected"
+		if r.Problem != nil {
+			look.Problem = *r.Problem
+		}
+	}
+	d.EndedAt = b.now
+	s := d.Found(look, b.now, b.e.timing, b.e.opt.Chance())
+	return b.concluded(ctx, f, l, d, s, look.Receipt, look.Problem, "")
+}

@@ -1,0 +1,395 @@
+package engine
+
+import (
+	"container/heap"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/connector"
+	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/process"
+)
+
+// send is an attempt or a look-up that goes out once its batch is committed.
+type send struct {
+	target   *target
+	attempt  connector.Attempt
+	inquiry  connector.Inquiry
+	ask      bool
+	waybill  int64
+	delivery int64
+	body     []byte // nil: read from the store
+}
+
+// start makes an attempt for the head of a lane in this batch, where its
+// target has room; otherwise the delivery queues for the target's budget.
+func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) error {
+	if b.e.stopping.Load() {
+		return nil // the next process goes on
+	}
+	ok, again := l.target.free(b.now)
+	if !ok {
+		l.target.queue(d)
+		if !again.IsZero() {
+			b.e.due.add(dueItem{at: again, target: l.target.sys.Name})
+		}
+		return nil
+	}
+	var body []byte
+	first := !d.Attempted()
+	if first {
+		var err error
+		if body, err = b.render(f, l, d); err != nil {
+			return b.cannotRender(ctx, f, d, err)
+		}
+	} else {
+		b.e.stats.Retries.Add(1)
+	}
+	if d.Attempts > 0 {
+		b.keepAttempt(d)
+	}
+	b.touch(f)
+	d.Begin(b.now, b.e.epoch, b.e.timing)
+	d.Dirty = true
+	l.target.underWay++
+	b.e.stats.Attempts.Add(1)
+	b.e.inflight[d.ID] = d.Attempts
+	b.sends = append(b.sends, send{target: l.target, waybill: f.row.ID, delivery: d.ID, body: body,
+		attempt: connector.Attempt{
+			Kind: d.Kind, Order: f.row.Ref, Lane: d.Lane, Key: d.Key, Subject: d.Subject, Seq: d.Seq,
+			Attempt: d.Attempts, Epoch: d.Epoch, Deadline: d.Deadline.Add(l.target.skew),
+			Traceparent: waybill.Traceparent(d.Lane, d.Key),
+		}})
+	if !first {
+		return nil
+	}
+	return b.attempted(ctx, f, process.Attempted{Key: d.Key, Seq: d.Seq})
+}
+
+// attempted tells the process of a first attempt. It is kept beside the last
+// event of the waybill in this batch, or as an event of its own.
+func (b *batch) attempted(ctx context.Context, f *flow, a process.Attempted) error {
+	if f.last == nil {
+		ev := &waybill.Event{Type: waybill.DocumentAttempted, Source: "waybill", Flow: f.row.Kind, Ref: f.row.Ref}
+		row, err := b.record(ctx, f, ev, 0)
+		if err != nil {
+			return err
+		}
+		f.last = row
+	}
+	f.marks.Attempt = append(f.marks.Attempt, a)
+	dec := process.Decide(f.state, &waybill.Event{Type: waybill.DocumentAttempted, Source: "waybill",
+		Flow: f.row.Kind, Ref: f.row.Ref, RecordedAt: b.now, Body: &a}, b.e.policy)
+	return b.carryOut(ctx, f, dec, f.last)
+}
+
+// render fixes a document with its first attempt: its place in the lane, its
+// content from the facts in force now, its bytes.
+func (b *batch) render(f *flow, l *laneOf, d *lane.Delivery) ([]byte, error) {
+	doc, err := process.Compose(f.state, d.Key, b.e.policy)
+	if err != nil {
+		return nil, err
+	}
+	seq, after := l.queue.NextSeq(), l.queue.After()
+	doc.Seq, doc.After = seq, after
+	r, err := l.target.conn.Renderer.Render(doc)
+	if err != nil {
+		return nil, err
+	}
+	d.Seq, d.After, d.Version, d.Digest = seq, after, doc.Version, sha256.Sum256(r.Body)
+	b.w.Bodies = append(b.w.Bodies, lane.Body{Delivery: d.ID, ContentType: r.ContentType, Bytes: r.Body})
+	return r.Body, nil
+}
+
+func (b *batch) cannotRender(ctx context.Context, f *flow, d *lane.Delivery, cause error) error {
+	b.touch(f)
+	d.State, d.Next, d.Dirty = lane.Parked, lane.Stay, true
+	d.Reason, d.Detail, d.Hold = "cannot_render", cause.Error(), "correct the cause and retry, or skip"
+	return b.raise(ctx, f, exception.Exception{
+		Cause: "cannot_render", Subject: d.Key,
+		Detail: fmt.Sprintf("%s of %s could not be written for %s: %v", d.Kind, f.row.Ref, d.Target, cause),
+		Next:   "correct the cause, then retry the delivery", Actions: actionsFor("cannot_render"),
+	})
+}
+
+// keepAttempt keeps the record of the attempt before the one about to begin.
+func (b *batch) keepAttempt(d *lane.Delivery) {
+	if d.Outcome == "" {
+		return
+	}
+	b.w.Attempts = append(b.w.Attempts, lane.Attempt{Delivery: d.ID, Number: d.Attempts, Epoch: d.Epoch,
+		Started: d.StartedAt, Deadline: d.Deadline, Ended: d.EndedAt, Outcome: d.Outcome, Detail: d.Detail})
+}
+
+// dispatch starts what queues for budgets that have room.
+func (b *batch) dispatch(ctx context.Context) error {
+	for _, t := range b.e.order {
+		for t.ready.Len() > 0 && len(b.sends) < 4*batchMax {
+			ok, again := t.free(b.now)
+			if !ok {
+				if !again.IsZero() {
+					b.e.due.add(dueItem{at: again, target: t.sys.Name})
+				}
+				break
+			}
+			item := heap.Pop(&t.ready).(readyItem)
+			if err := b.startQueued(ctx, t, item); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// startQueued starts a delivery that queued, where it still is at the head of
+// its lane and ready.
+func (b *batch) startQueued(ctx context.Context, t *target, item readyItem) error {
+	f, err := b.e.flowByID(ctx, item.waybill)
+	if err != nil {
+		return err
+	}
+	l, d := f.delivery(item.id)
+	if d == nil || l.target != t {
+		return nil
+	}
+	switch {
+	case d.State == lane.Ready && l.queue.Head(t.class.KeepsOrder) == d:
+		return b.start(ctx, f, l, d)
+	case d.State == lane.InDoubt || d.State == lane.Waiting:
+		return b.move(ctx, f, l, d)
+	}
+	return nil
+}
+
+// move takes the next step of a delivery whose time has come.
+func (b *batch) move(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) error {
+	if d.Due.After(b.now) {
+		b.dueDelivery(d)
+		return nil
+	}
+	if _, underWay := b.e.inflight[d.ID]; underWay {
+		return nil
+	}
+	switch d.Next {
+	case lane.Send:
+		b.touch(f)
+		d.State, d.Due, d.Dirty = lane.Ready, b.now, true
+		return b.start(ctx, f, l, d)
+	case lane.Ask, lane.AskPending, lane.AskThenRefuse:
+		return b.ask(ctx, f, l, d)
+	}
+	return nil
+}
+
+// ask looks up whether a document took effect. A look-up changes nothing, so
+// no commit goes before it.
+func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) error {
+	if l.target.conn.Inquirer == nil {
+		b.touch(f)
+		d.State, d.Next, d.Dirty = lane.Parked, lane.Stay, true
+		d.Reason, d.Hold = "in_doubt", "look in the system whether it holds the document, then settle it with its number, or retry"
+		return b.doubtException(ctx, f, d)
+	}
+	if ok, again := l.target.free(b.now); !ok {
+		l.target.queue(d)
+		if !again.IsZero() {
+			b.e.due.add(dueItem{at: again, target: l.target.sys.Name})
+		}
+		return nil
+	}
+	l.target.underWay++
+	b.e.inflight[d.ID] = d.Attempts
+	b.sends = append(b.sends, send{target: l.target, ask: true, waybill: f.row.ID, delivery: d.ID,
+		inquiry: connector.Inquiry{Kind: d.Kind, Order: f.row.Ref, Key: d.Key, Subject: d.Subject,
+			Deadline: d.Deadline.Add(l.target.skew)}})
+	return nil
+}
+
+// launch lets a request go, beside the loop.
+func (e *Engine) launch(s send) {
+	e.call(func() input {
+		answer := &answered{target: s.target, waybill: s.waybill, delivery: s.delivery, asked: s.ask}
+		ctx := context.Background()
+		contentType := ""
+		if s.body == nil {
+			stored, err := e.store.Body(ctx, s.delivery)
+			if err != nil {
+				answer.outcome = waybill.Outcome{Verdict: waybill.NotSent, Note: "the stored bytes could not be read: " + err.Error()}
+				answer.finding = connector.Finding{State: connector.FoundUnknown, Note: answer.outcome.Note}
+				return answer
+			}
+			s.body, contentType = stored.Bytes, stored.ContentType
+		}
+		if s.ask {
+			s.inquiry.Body = s.body
+			answer.finding = e.inquire(ctx, s)
+			return answer
+		}
+		s.attempt.Body, s.attempt.ContentType = s.body, contentType
+		answer.outcome = e.deliver(ctx, s)
+		return answer
+	})
+}
+
+func (e *Engine) deliver(ctx context.Context, s send) (o waybill.Outcome) {
+	now := e.opt.Now()
+	deadline := s.attempt.Deadline.Add(-s.target.skew)
+	if !lane.Worth(deadline.Add(-e.timing.Deadline), deadline, now) {
+		return waybill.Outcome{Verdict: waybill.NotSent, Note: "its time ran out before it could be sent"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, deadline.Sub(now))
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			o = waybill.Outcome{Verdict: waybill.InDoubt, Note: fmt.Sprintf("the connector panicked: %v", r)}
+		}
+	}()
+	o, err := s.target.conn.Deliverer.Deliver(ctx, s.attempt)
+	if err != nil {
+		return waybill.Outcome{Verdict: waybill.InDoubt, Note: err.Error()}
+	}
+	return o
+}
+
+func (e *Engine) inquire(ctx context.Context, s send) (f connector.Finding) {
+	ctx, cancel := context.WithTimeout(ctx, e.timing.Deadline)
+	defer cancel()
+	defer func() {
+		if r := recover(); r != nil {
+			f = connector.Finding{State: connector.FoundUnknown, Note: fmt.Sprintf("the connector panicked: %v", r)}
+		}
+	}()
+	f, err := s.target.conn.Inquirer.Inquire(ctx, s.inquiry)
+	if err != nil {
+		return connector.Finding{State: connector.FoundUnknown, Note: err.Error()}
+	}
+	return f
+}
+
+// answered is what came back from a system.
+type answered struct {
+	target   *target
+	waybill  int64
+	delivery int64
+	asked    bool
+	outcome  waybill.Outcome
+	finding  connector.Finding
+	bad      string
+	counted  bool
+}
+
+func (a *answered) fail(error) {} // the attempt has no recorded outcome: in doubt
+
+func (a *answered) poison(reason string) { a.bad = reason }
+
+func (a *answered) apply(ctx context.Context, b *batch) error {
+	if !a.counted {
+		a.counted = true
+		a.target.underWay--
+		delete(b.e.inflight, a.delivery)
+	}
+	f, err := b.e.flowByID(ctx, a.waybill)
+	if err != nil {
+		return err
+	}
+	l, d := f.delivery(a.delivery)
+	if d == nil {
+		return errors.New("an answer came for a delivery that is not there")
+	}
+	if a.asked {
+		return a.applyFinding(ctx, b, f, l, d)
+	}
+	return a.applyOutcome(ctx, b, f, l, d)
+}
+
+func (a *answered) applyOutcome(ctx context.Context, b *batch, f *flow, l *laneOf, d *lane.Delivery) error {
+	if d.State != lane.InFlight {
+		return nil // settled meanwhile, by a report of the system itself or by a person
+	}
+	if a.outcome.Verdict == waybill.InDoubt {
+		b.e.stats.Doubts.Add(1)
+	} else if d.Failures > 0 && (a.outcome.Verdict == waybill.Done || a.outcome.Verdict == waybill.Partial) && d.Reason == "" {
+		b.e.resolved(d)
+	}
+	if a.outcome.Verdict == waybill.Forbidden {
+		return b.e.askForbidden(ctx, b, a)
+	}
+	b.touch(f)
+	d.Dirty = true
+	s := d.Answer(a.outcome, b.now, b.e.timing, l.target.class, b.e.opt.Chance())
+	if err := b.signal(ctx, l.target, a.outcome); err != nil {
+		return err
+	}
+	return b.concluded(ctx, f, l, d, s, a.outcome.Receipt, a.outcome.Problem, a.bad)
+}
+
+func (a *answered) applyFinding(ctx context.Context, b *batch, f *flow, l *laneOf, d *lane.Delivery) error {
+	if d.State != lane.InDoubt && d.State != lane.Waiting {
+		return nil
+	}
+	b.touch(f)
+	d.Dirty = true
+	fd := a.finding
+	s := d.Found(lane.Look{State: string(fd.State), Receipt: fd.Receipt, Problem: fd.Problem,
+		RetryAfter: fd.RetryAfter, Note: fd.Note}, b.now, b.e.timing, b.e.opt.Chance())
+	var o waybill.Outcome
+	switch {
+	case fd.Unauthorized:
+		o = waybill.Outcome{Verdict: waybill.Unauthorized, Note: fd.Note}
+	case !fd.RetryAfter.IsZero():
+		o = waybill.Outcome{Verdict: waybill.Throttled, RetryAfter: fd.RetryAfter}
+	case fd.State == connector.FoundUnknown:
+		o = waybill.Outcome{Verdict: waybill.InDoubt, Note: fd.Note}
+	default:
+		b.e.resolved(d)
+		o = waybill.Outcome{Verdict: "answered"}
+	}
+	if err := b.signal(ctx, l.target, o); err != nil {
+		return err
+	}
+	return b.concluded(ctx, f, l, d, s, fd.Receipt, fd.Problem, a.bad)
+}
+
+// resolved counts a doubt that found its answer.
+func (e *Engine) resolved(*lane.Delivery) { e.stats.Resolved.Add(1) }
+
+// concluded goes on from a delivery's new state: the process hears of what is
+// settled, a due time wakes the engine, what needs a person is raised.
+func (b *batch) concluded(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery, s lane.Settlement, r waybill.Receipt, p waybill.Problem, bad string) error {
+	b.clearDoubt(f, d)
+	if s != "" && bad == "" {
+		if s != lane.SettledRefused && b.rewound(l.target, d, r) {
+			if err := b.pauseFault(ctx, l.target, "target_rewind", "a receipt names a position that another document holds"); err != nil {
+				return err
+			}
+		}
+		return b.settled(ctx, f, d, s, r, p, "")
+	}
+	switch {
+	case d.State == lane.Parked && d.Hold != "":
+		if err := b.doubtException(ctx, f, d); err != nil {
+			return err
+		}
+	case d.Next == lane.AskPending && !d.AckBy.IsZero() && b.now.After(d.AckBy):
+		if err := b.raise(ctx, f, ackOverdue(f, d)); err != nil {
+			return err
+		}
+	}
+	b.dueDelivery(d)
+	return b.advance(ctx, f)
+}
+
+// clearDoubt closes what the delivery itself had raised; it is raised again
+// where it still is so.
+func (b *batch) clearDoubt(f *flow, d *lane.Delivery) {
+	if len(f.open) == 0 || d.State == lane.Parked {
+		return
+	}
+	for _, cause := range deliveryCauses {
+		b.clear(f, cause, d.Key, "the delivery went on")
+	}
+}

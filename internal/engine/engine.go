@@ -1,0 +1,360 @@
+// Package engine holds the steps that move an order: a message is kept and
+// translated, its events are folded and decided, documents enter their lanes,
+// attempts are made, and receipts come back as events.
+//
+// One goroutine owns all of it. It drains what has come in, does one
+// transaction for all of that, and only then answers callers and lets attempts
+// go. So nothing is acknowledged or sent before the commit that holds it, and
+// no lock guards the lanes. Calls to systems run beside it and come back as
+// inputs. Clock, chance, network and goroutines are ports: a simulator steps
+// the same engine by hand.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/connector"
+	"github.com/waybillhq/waybill/internal/audit"
+	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/process"
+	"github.com/waybillhq/waybill/internal/store"
+)
+
+// Limits of the engine. Queues are bounded; what does not fit waits outside.
+const (
+	batchMax  = 256   // inputs per commit
+	inboxSize = 1024  // inputs waiting for a commit
+	flowsMax  = 16384 // waybills kept in memory
+	idBlock   = 65536 // ids reserved at once
+)
+
+// ErrStopped is returned to callers whose input was not committed because the
+// engine stops or its store fails. Nothing of the input is stored; send again.
+var ErrStopped = errors.New("the engine is stopping or cannot commit; nothing was stored, send it again")
+
+// System is a counterpart that documents go to or events come from.
+type System struct {
+	Name        string
+	Role        waybill.Role
+	Manifest    connector.Manifest
+	Conn        connector.Connector
+	Class       lane.Class
+	Concurrency int     // requests under way at once
+	Rate        float64 // requests per second; 0: no limit but the system's own
+	Burst       int
+}
+
+// Options configure an engine.
+type Options struct {
+	Store      store.Store
+	Policy     *process.Policy
+	Systems    []System
+	Timing     lane.Timing
+	Milestones []Milestone
+	Replica    string
+	Log        *slog.Logger
+
+	Now    func() time.Time // the clock; UTC
+	Chance func() float64   // for jitter, in [0, 1)
+	// Go runs a call to a system beside the engine; nil: a goroutine.
+	Go func(func())
+	// Notify hands an alert to whoever was named for it; nil: nobody is told.
+	Notify func(Alert)
+}
+
+// Alert is a raised exception that somebody wants to be told of.
+type Alert struct {
+	Cause, Ref, Detail, Next string
+	Target                   string // the notification's name in the configuration
+	At                       time.Time
+}
+
+// Engine runs the one loop.
+type Engine struct {
+	opt     Options
+	store   store.Store
+	policy  *process.Policy
+	timing  lane.Timing
+	log     *slog.Logger
+	inbox   chan input
+	targets map[string]*target
+	order   []*target // targets, sorted by name
+
+	// Owned by the loop.
+	flows    *flowCache
+	heads    [ledger.ShardCount]ledger.Head
+	auditEnd audit.Entry
+	due      dueHeap
+	timers   map[store.TimerName]time.Time // the due times in force; the heap may hold older ones
+	nextID   int64
+	lastID   int64
+	batchNo  int64
+	epoch    int64
+	wanted   map[string]bool // entities that events without a waybill wait for
+	inflight map[int64]int   // delivery → attempt under way
+
+	counts   counters
+	stats    Stats
+	changed  *signal
+	stopping atomic.Bool
+	ready    atomic.Bool
+	failure  atomic.Pointer[string]
+	calls    sync.WaitGroup
+	inputs   sync.WaitGroup
+}
+
+// Stats count what the engine did since it started.
+type Stats struct {
+	Batches    atomic.Int64
+	Rounds     atomic.Int64 // inputs committed
+	Messages   atomic.Int64
+	Duplicates atomic.Int64
+	Events     atomic.Int64
+	Documents  atomic.Int64
+	Attempts   atomic.Int64
+	Retries    atomic.Int64
+	Doubts     atomic.Int64
+	Resolved   atomic.Int64 // doubts that a look-up or the same key resolved
+}
+
+// input is one thing that happened, waiting for its commit.
+type input interface {
+	// apply does the step's work in the batch. It must not fail half-way: what
+	// can go wrong is decided before anything is changed.
+	apply(ctx context.Context, b *batch) error
+	// fail answers the caller when the batch was not committed.
+	fail(err error)
+}
+
+// New makes an engine over an open store. Start must be called before anything
+// is submitted.
+func New(opt Options) *Engine {
+	if opt.Now == nil {
+		opt.Now = func() time.Time { return time.Now().UTC() }
+	}
+	if opt.Log == nil {
+		opt.Log = slog.New(slog.DiscardHandler)
+	}
+	if opt.Go == nil {
+		opt.Go = func(f func()) { go f() }
+	}
+	e := &Engine{
+		opt: opt, store: opt.Store, policy: opt.Policy, timing: opt.Timing, log: opt.Log,
+		inbox: make(chan input, inboxSize), targets: map[string]*target{},
+		flows: newFlowCache(flowsMax), timers: map[store.TimerName]time.Time{},
+		wanted: map[string]bool{}, inflight: map[int64]int{},
+		changed: newSignal(),
+	}
+	for _, s := range opt.Systems {
+		e.addTarget(s)
+	}
+	return e
+}
+
+// Start takes ownership of the store and loads what is open: unsettled
+// deliveries, timers, paused systems. Attempts without an outcome are in doubt.
+func (e *Engine) Start(ctx context.Context) error {
+	heads, err := e.store.Acquire(ctx, e.opt.Replica)
+	if err != nil {
+		return fmt.Errorf("take ownership of the shards: %w", err)
+	}
+	for _, h := range heads {
+		e.heads[h.Shard] = h
+		e.epoch = max(e.epoch, h.Epoch)
+		e.batchNo = max(e.batchNo, h.Batch)
+	}
+	if err := e.load(ctx); err != nil {
+		return err
+	}
+	e.ready.Store(true)
+	return nil
+}
+
+// Run commits and dispatches until ctx ends, then drains: attempts under way
+// get their outcomes recorded within grace. It returns after the last commit.
+func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
+	for ctx.Err() == nil {
+		ins := e.wait(ctx)
+		if err := e.Step(context.WithoutCancel(ctx), ins); err != nil {
+			return err
+		}
+	}
+	return e.drain(context.WithoutCancel(ctx), grace)
+}
+
+// wait blocks until there is something to do and takes it, at most batchMax.
+func (e *Engine) wait(ctx context.Context) []input {
+	ins := make([]input, 0, batchMax)
+	next, some := e.due.next()
+	if !some || next.After(e.opt.Now()) {
+		pause := time.Hour
+		if some {
+			pause = next.Sub(e.opt.Now())
+		}
+		timer := time.NewTimer(pause)
+		select {
+		case in := <-e.inbox:
+			ins = append(ins, in)
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+	}
+	return e.take(ins)
+}
+
+// take adds what is in the inbox, without waiting for more: a lone order is
+// committed at once, a loaded engine commits hundreds together.
+func (e *Engine) take(ins []input) []input {
+	for len(ins) < batchMax {
+		select {
+		case in := <-e.inbox:
+			ins = append(ins, in)
+		default:
+			return ins
+		}
+	}
+	return ins
+}
+
+// drain stops taking new work and records the outcomes of attempts under way.
+func (e *Engine) drain(ctx context.Context, grace time.Duration) error {
+	e.stopping.Store(true)
+	e.ready.Store(false)
+	settled := make(chan struct{})
+	go func() { e.calls.Wait(); close(settled) }()
+	timeout := time.NewTimer(grace)
+	defer timeout.Stop()
+	for open := true; open; {
+		var ins []input
+		select {
+		case in := <-e.inbox:
+			ins = append(ins, in)
+		case <-settled:
+			open = false
+		case <-timeout.C:
+			open = false
+		}
+		if err := e.Step(ctx, e.take(ins)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Step does one transaction for the inputs and everything that is due. A
+// failed commit loses nothing: callers are told to send again, attempts come
+// back as in doubt, and the memory is built anew from the store.
+func (e *Engine) Step(ctx context.Context, ins []input) error {
+	err := e.commit(ctx, ins)
+	if err == nil {
+		e.failure.Store(nil)
+		return nil
+	}
+	var poison *poisoned
+	if errors.As(err, &poison) && len(ins) > 0 {
+		return e.stepSingly(ctx, ins, poison)
+	}
+	for _, in := range ins {
+		in.fail(fmt.Errorf("%w (%v)", ErrStopped, err))
+	}
+	if errors.Is(err, store.ErrFenced) {
+		return fmt.Errorf("this process lost its ownership of the store: %w", err)
+	}
+	text := err.Error()
+	e.failure.Store(&text)
+	e.log.Error("commit failed; memory is read again from the store", "error", err)
+	if err := e.load(ctx); err != nil {
+		return fmt.Errorf("read the open work again after a failed commit: %w", err)
+	}
+	return nil
+}
+
+// stepSingly commits each input of a batch alone, so that one that makes the
+// process panic fails alone and is kept as poison.
+func (e *Engine) stepSingly(ctx context.Context, ins []input, cause *poisoned) error {
+	e.log.Error("an input broke its batch; its members are committed one by one", "error", cause)
+	if err := e.load(ctx); err != nil {
+		return err
+	}
+	for _, in := range ins {
+		err := e.commit(ctx, []input{in})
+		var poison *poisoned
+		if errors.As(err, &poison) {
+			if err := e.load(ctx); err != nil {
+				return err
+			}
+			if p, ok := in.(poisonable); ok {
+				p.poison(poison.Error())
+				err = e.commit(ctx, []input{in})
+			}
+		}
+		if err != nil {
+			in.fail(fmt.Errorf("%w (%v)", ErrStopped, err))
+			if err := e.load(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// poisonable is an input that can be kept without being decided.
+type poisonable interface{ poison(reason string) }
+
+// poisoned is a panic in a decision.
+type poisoned struct {
+	what  any
+	stack []byte
+}
+
+func (p *poisoned) Error() string { return fmt.Sprintf("deciding panicked: %v", p.what) }
+
+// submit queues an input for the next commit. It blocks while the inbox is
+// full: that is the back-pressure on intake.
+func (e *Engine) submit(ctx context.Context, in input) error {
+	select {
+	case e.inbox <- in:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w (%w)", ErrStopped, ctx.Err())
+	}
+}
+
+// call runs a request to a system beside the loop; what it returns is the next
+// input.
+func (e *Engine) call(f func() input) {
+	e.calls.Add(1)
+	e.opt.Go(func() {
+		defer e.calls.Done()
+		e.inbox <- f()
+	})
+}
+
+// id hands out the next id of the database.
+func (e *Engine) id(ctx context.Context) (int64, error) {
+	if e.nextID == e.lastID {
+		first, err := e.store.Reserve(ctx, idBlock)
+		if err != nil {
+			return 0, fmt.Errorf("reserve ids: %w", err)
+		}
+		e.nextID, e.lastID = first, first+idBlock
+	}
+	e.nextID++
+	return e.nextID - 1, nil
+}
+
+// Stats are the engine's counters.
+func (e *Engine) Stats() *Stats { return &e.stats }
+
+// Changes signals after commits, coalesced: a receiver that is slow misses
+// nothing but repetitions. The function ends the subscription.
+func (e *Engine) Changes() (<-chan struct{}, func()) { return e.changed.subscribe() }

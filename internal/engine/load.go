@@ -1,0 +1,231 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/store"
+)
+
+// load builds the engine's memory from the store: at the start, and after a
+// commit that failed. Requests under way stay known, so that their answers
+// find their deliveries.
+func (e *Engine) load(ctx context.Context) error {
+	e.flows = newFlowCache(flowsMax)
+	e.due = e.due[:0]
+	clear(e.timers)
+	clear(e.wanted)
+	e.counts.reset()
+	heads, err := e.store.Heads(ctx)
+	if err != nil {
+		return fmt.Errorf("read the chains' heads: %w", err)
+	}
+	for _, h := range heads {
+		e.heads[h.Shard] = h
+	}
+	if e.auditEnd, err = e.store.AuditHead(ctx); err != nil {
+		return fmt.Errorf("read the audit log's head: %w", err)
+	}
+	for _, t := range e.order {
+		t.ready = t.ready[:0]
+		if err := e.loadTarget(ctx, t); err != nil {
+			return err
+		}
+	}
+	now := e.opt.Now()
+	err = e.store.PendingDeliveries(ctx, func(p lane.Pending) error {
+		t := e.targetOf(p.Target)
+		e.counts.move(p.Target, "", p.State)
+		switch {
+		case p.State == lane.Ready:
+			t.ready.Push(readyItem{priority: priority(p.Kind), id: p.ID, waybill: p.Waybill})
+		case p.State == lane.InFlight:
+			if _, underWay := e.inflight[p.ID]; !underWay {
+				e.due = append(e.due, dueItem{at: now, waybill: p.Waybill, delivery: p.ID})
+			}
+		case p.Next != lane.Stay:
+			e.due = append(e.due, dueItem{at: p.Due, waybill: p.Waybill, delivery: p.ID})
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the open deliveries: %w", err)
+	}
+	err = e.store.Timers(ctx, func(t store.Timer) error {
+		e.timers[t.TimerName] = t.Due
+		e.due = append(e.due, dueItem{at: t.Due, waybill: t.Waybill, name: t.Name})
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("read the timers: %w", err)
+	}
+	e.heapify(now)
+	return e.loadOpen(ctx)
+}
+
+// loadOpen reads what is open without a waybill: exceptions and events that
+// wait for a name.
+func (e *Engine) loadOpen(ctx context.Context) error {
+	for after := int64(0); ; {
+		xs, err := e.store.Exceptions(ctx, exception.Query{State: exception.Open, After: after, Limit: 1000})
+		if err != nil {
+			return fmt.Errorf("read the open exceptions: %w", err)
+		}
+		for _, x := range xs {
+			after = x.ID
+			if x.Waybill == 0 {
+				e.counts.open[x.Cause+"\x00"+x.Subject] = x
+			}
+		}
+		if len(xs) < 1000 {
+			break
+		}
+	}
+	for after := int64(0); ; {
+		evs, err := e.store.Events(ctx, ledger.EventQuery{State: ledger.Limbo, After: after, Limit: 1000})
+		if err != nil {
+			return fmt.Errorf("read the events in limbo: %w", err)
+		}
+		for _, ev := range evs {
+			after = ev.ID
+			if ev.Waybill == 0 {
+				e.wanted["shipment:"+ev.Subject] = true
+			}
+		}
+		if len(evs) < 1000 {
+			return nil
+		}
+	}
+}
+
+// targetState is what a restart must know of a target.
+type targetState struct {
+	Paused     string `json:"paused,omitempty"`
+	Generation string `json:"generation,omitempty"`
+	Head       int64  `json:"head,omitempty"`
+}
+
+func (e *Engine) loadTarget(ctx context.Context, t *target) error {
+	text, err := e.store.Setting(ctx, "target:"+t.sys.Name)
+	if errors.Is(err, store.ErrNotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the state of system %s: %w", t.sys.Name, err)
+	}
+	var s targetState
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return fmt.Errorf("read the state of system %s: %w", t.sys.Name, err)
+	}
+	t.generation, t.head = s.Generation, s.Head
+	// What the configuration caused may be right again; what a person or a
+	// rewind caused stays until a person says so.
+	if t.paused == "" && (s.Paused == "operator" || s.Paused == "target_rewind" || s.Paused == "refusals") {
+		t.paused = s.Paused
+	}
+	return nil
+}
+
+func (b *batch) keepTarget(t *target) error {
+	text, err := json.Marshal(targetState{Paused: t.paused, Generation: t.generation, Head: t.head})
+	if err != nil {
+		return fmt.Errorf("write the state of system %s: %w", t.sys.Name, err)
+	}
+	if b.w.Settings == nil {
+		b.w.Settings = map[string]string{}
+	}
+	b.w.Settings["target:"+t.sys.Name] = string(text)
+	return nil
+}
+
+// somethingDue reports whether a step without inputs would do anything.
+func (e *Engine) somethingDue(now time.Time) bool {
+	if next, some := e.due.next(); some && !next.After(now) {
+		return true
+	}
+	for _, t := range e.order {
+		if t.ready.Len() == 0 {
+			continue
+		}
+		if ok, _ := t.free(now); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// applyDue takes the steps whose time has come, a bounded number a batch.
+func (b *batch) applyDue(ctx context.Context) error {
+	for range 2 * batchMax {
+		item, ok := b.e.due.pop(b.now)
+		if !ok {
+			return nil
+		}
+		var err error
+		switch {
+		case item.delivery != 0:
+			err = b.deliveryDue(ctx, item)
+		case item.target != "":
+			err = b.targetDue(ctx, item)
+		default:
+			err = b.timerDue(ctx, item)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *batch) deliveryDue(ctx context.Context, item dueItem) error {
+	f, err := b.e.flowByID(ctx, item.waybill)
+	if err != nil {
+		return err
+	}
+	l, d := f.delivery(item.delivery)
+	if d == nil || d.State.Settled() {
+		return nil
+	}
+	if d.State == lane.InFlight {
+		if _, underWay := b.e.inflight[d.ID]; underWay {
+			return nil
+		}
+		b.touch(f)
+		d.Dirty = true
+		d.Lost(b.now, b.e.timing, l.target.class)
+		b.e.stats.Doubts.Add(1)
+		if d.State == lane.Parked {
+			return b.doubtException(ctx, f, d)
+		}
+		b.dueDelivery(d)
+		return nil
+	}
+	return b.move(ctx, f, l, d)
+}
+
+func (b *batch) timerDue(ctx context.Context, item dueItem) error {
+	name := store.TimerName{Waybill: item.waybill, Name: item.name}
+	if due, set := b.e.timers[name]; !set || !due.Equal(item.at) {
+		return nil // it was set anew or cleared
+	}
+	if id, isLimbo := strings.CutPrefix(item.name, "limbo:"); isLimbo && item.waybill == 0 {
+		b.timers[name] = time.Time{}
+		return b.limboExpired(ctx, id)
+	}
+	f, err := b.e.flowByID(ctx, item.waybill)
+	if err != nil {
+		return err
+	}
+	b.clearTimer(f, item.name)
+	if rest, isMilestone := strings.CutPrefix(item.name, "milestone:"); isMilestone {
+		return b.milestoneDue(ctx, f, rest)
+	}
+	return b.timerFired(ctx, f, item.name)
+}

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"container/heap"
+	"context"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/connector"
+	"github.com/waybillhq/waybill/internal/lane"
+)
+
+// Limits that guard a target.
+const (
+	concurrencyDefault = 32
+	breakerOpensAt     = 5  // failures in a row without an answer
+	refusalsPauseAt    = 20 // lanes in a row refused with one code
+	probeMax           = 30 * time.Second
+)
+
+// target is a system that documents go to, with what limits it: its budget,
+// its breaker, and whether a person or a fault has paused it. It is owned by
+// the engine's loop.
+type target struct {
+	sys   System
+	conn  connector.Connector
+	class lane.Class
+	ready readyHeap
+
+	underWay int // requests under way
+	room     int // requests that may be under way at once; shrinks when throttled
+	limiter  *rate.Limiter
+
+	until      time.Time // throttled: nothing goes before
+	throttles  int       // in a row
+	failures   int       // in a row without an answer
+	open       bool      // the breaker
+	probing    bool
+	probeAt    time.Time
+	probes     int    // in a row that failed
+	paused     string // why nothing goes: operator, unauthorized, misconfigured, target_rewind, refusals, off
+	refused    string // the code of the last refusal
+	refusals   int    // lanes in a row refused with it
+	generation string
+	head       int64
+	skew       time.Duration   // its clock minus ours
+	seen       map[int64]int64 // journal position → delivery, of late
+}
+
+func (e *Engine) addTarget(s System) *target {
+	if s.Concurrency <= 0 {
+		s.Concurrency = concurrencyDefault
+	}
+	if s.Class.Idempotency == "" {
+		s.Class = lane.Class{Idempotency: s.Manifest.Idempotency, KeyTTL: s.Manifest.KeyTTL, KeepsOrder: s.Manifest.KeepsOrder}
+	}
+	t := &target{sys: s, conn: s.Conn, class: s.Class, room: s.Concurrency, head: -1}
+	t.limiter = limiterOf(s)
+	if t.conn.Deliverer == nil || t.conn.Renderer == nil {
+		t.paused = "receives_nothing"
+	}
+	e.targets[s.Name] = t
+	e.order = append(e.order, t)
+	return t
+}
+
+func limiterOf(s System) *rate.Limiter {
+	if s.Rate <= 0 {
+		return nil
+	}
+	return rate.NewLimiter(rate.Limit(s.Rate), max(s.Burst, 1))
+}
+
+// targetOf returns the target of that name. One that is no longer configured
+// stays, paused, as long as documents are on their way to it.
+func (e *Engine) targetOf(name string) *target {
+	if t := e.targets[name]; t != nil {
+		return t
+	}
+	t := e.addTarget(System{Name: name})
+	t.paused = "not_configured"
+	return t
+}
+
+// free reports whether a request may go to the target now. Where only time
+// stands in the way, it says when to look again.
+func (t *target) free(now time.Time) (ok bool, again time.Time) {
+	switch {
+	case t.paused != "" || t.open || t.underWay >= t.room:
+		return false, time.Time{}
+	case now.Before(t.until):
+		return false, t.until
+	case t.limiter != nil:
+		r := t.limiter.ReserveN(now, 1)
+		if wait := r.DelayFrom(now); wait > 0 {
+			r.CancelAt(now)
+			return false, now.Add(wait)
+		}
+	}
+	return true, time.Time{}
+}
+
+// signal keeps the target's books on an answer: budget, breaker, pauses.
+func (b *batch) signal(ctx context.Context, t *target, o waybill.Outcome) error {
+	switch o.Verdict {
+	case waybill.Throttled:
+		t.throttles++
+		t.failures = 0
+		t.room = max(t.room/2, 1)
+		until := o.RetryAfter
+		if until.IsZero() {
+			until = b.now.Add(b.e.timing.Backoff(t.throttles, b.e.opt.Chance()))
+		}
+		if until.After(t.until) {
+			t.until = until
+		}
+		return nil
+	case waybill.InDoubt, waybill.NotSent:
+		t.failures++
+		if t.failures >= breakerOpensAt && !t.open && t.conn.Prober != nil {
+			t.open = true
+			b.e.log.Warn("the breaker opened: nothing goes to the system until a probe succeeds", "system", t.sys.Name, "last", o.Note)
+			b.e.probeSoon(t, b.now)
+		}
+		return nil
+	case waybill.Unauthorized, waybill.Misconfigured:
+		return b.pauseFault(ctx, t, string(o.Verdict), o.Note)
+	case waybill.Refused:
+		t.failures = 0
+		return b.countRefusal(ctx, t, o)
+	}
+	t.failures, t.throttles = 0, 0
+	if t.room < t.sys.Concurrency {
+		t.room++
+	}
+	if o.Verdict == waybill.Done || o.Verdict == waybill.Partial || o.Verdict == waybill.Pending {
+		t.refused, t.refusals = "", 0
+	}
+	return nil
+}
+
+// countRefusal pauses a target that refuses one lane after the other for one
+// reason: that is a fault of the configuration, not of the orders.
+func (b *batch) countRefusal(ctx context.Context, t *target, o waybill.Outcome) error {
+	if o.Problem.Code == "credit_hold" || o.Note == "answer" {
+		return nil
+	}
+	if o.Problem.Code != t.refused {
+		t.refused, t.refusals = o.Problem.Code, 0
+	}
+	t.refusals++
+	if t.refusals < refusalsPauseAt {
+		return nil
+	}
+	t.refusals = 0
+	return b.pauseFault(ctx, t, "refusals", "20 lanes in a row were refused with "+o.Problem.Code)
+}
+
+// readyItem is a delivery that waits for its target's budget.
+type readyItem struct {
+	priority int
+	id       int64
+	waybill  int64
+}
+
+type readyHeap []readyItem
+
+func (h readyHeap) Len() int { return len(h) }
+func (h readyHeap) Less(i, j int) bool {
+	if h[i].priority != h[j].priority {
+		return h[i].priority < h[j].priority
+	}
+	return h[i].id < h[j].id
+}
+func (h readyHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+
+// Push and Pop serve container/heap.
+func (h *readyHeap) Push(x any) { *h = append(*h, x.(readyItem)) }
+
+// Pop removes the last item.
+func (h *readyHeap) Pop() any {
+	old := *h
+	x := old[len(old)-1]
+	*h = old[:len(old)-1]
+	return x
+}
+
+func (t *target) queue(d *lane.Delivery) {
+	heap.Push(&t.ready, readyItem{priority: priority(d.Kind), id: d.ID, waybill: d.Waybill})
+}
+
+// priority ranks documents that wait for the same budget: cancellations before
+// shipment postings before invoices before orders before the rest.
+func priority(k waybill.Kind) int {
+	switch k {
+	case waybill.WarehouseOrderCancel, waybill.SalesOrderCancel, waybill.CancellationAnswer, waybill.WarehouseOrderChange:
+		return 0
+	case waybill.ShipmentPosting, waybill.ShipmentReversal, waybill.Fulfilment, waybill.FulfilmentUpdate:
+		return 1
+	case waybill.Invoice, waybill.CreditMemo:
+		return 2
+	case waybill.InventoryAdjustment, waybill.InventoryAvailability:
+		return 4
+	default:
+		return 3
+	}
+}

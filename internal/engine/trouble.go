@@ -1,0 +1,122 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/process"
+)
+
+// deliveryCauses are the causes that a delivery itself raises; they close when
+// it goes on.
+var deliveryCauses = []string{"in_doubt", "business_park", "key_reuse", "ack_overdue", "cannot_render"}
+
+// actionsFor lists what a person can do about a cause.
+func actionsFor(cause string) []string {
+	switch {
+	case cause == "in_doubt":
+		return []string{"settle", "retry", "skip"}
+	case strings.HasPrefix(cause, "refused_"), cause == "business_park", cause == "cannot_render",
+		cause == "key_reuse", cause == "ack_overdue":
+		return []string{"retry", "skip", "settle"}
+	case strings.HasPrefix(cause, "target_"):
+		return []string{"resume"}
+	default:
+		return []string{"close"}
+	}
+}
+
+// doubtException raises what a parked delivery needs a person for.
+func (b *batch) doubtException(ctx context.Context, f *flow, d *lane.Delivery) error {
+	cause := "business_park"
+	switch d.Reason {
+	case "in_doubt":
+		cause = "in_doubt"
+	case "key_reuse":
+		cause = "key_reuse"
+	}
+	return b.raise(ctx, f, exception.Exception{
+		Cause: cause, Subject: d.Key,
+		Detail: fmt.Sprintf("%s of %s to %s waits: %s. %s", d.Kind, f.row.Ref, d.Target, d.Reason, d.Detail),
+		Next:   d.Hold, Actions: actionsFor(cause),
+	})
+}
+
+func ackOverdue(f *flow, d *lane.Delivery) exception.Exception {
+	return exception.Exception{
+		Cause: "ack_overdue", Subject: d.Key,
+		Detail: fmt.Sprintf("%s took %s of %s and has not said what became of it; due by %s", d.Target, d.Kind, f.row.Ref, d.AckBy.UTC().Format(time.RFC3339)),
+		Next:   "ask the system; Waybill keeps asking too", Actions: actionsFor("ack_overdue"),
+	}
+}
+
+// pauseFault pauses a target for a fault of its configuration or its books.
+func (b *batch) pauseFault(ctx context.Context, t *target, why, note string) error {
+	if t.paused != "" {
+		return nil
+	}
+	t.paused = why
+	b.e.log.Error("a system is paused", "system", t.sys.Name, "why", why, "answer", note)
+	if err := b.keepTarget(t); err != nil {
+		return err
+	}
+	if why == "unauthorized" {
+		b.e.probeSoon(t, b.now.Add(b.e.timing.Backoff(1, b.e.opt.Chance())))
+	}
+	cause := why
+	if !strings.HasPrefix(cause, "target_") {
+		cause = "target_" + why
+	}
+	return b.raise(ctx, nil, exception.Exception{
+		Cause: cause, Subject: t.sys.Name,
+		Detail: fmt.Sprintf("nothing goes to %s: %s (%s)", t.sys.Name, why, note),
+		Next:   pauseNext[why], Actions: []string{"resume"},
+	})
+}
+
+var pauseNext = map[string]string{
+	"unauthorized":  "correct the credential; Waybill goes on by itself when the system takes it",
+	"misconfigured": "correct base_url or what stands before the system, then reload the configuration or resume the system",
+	"refusals":      "correct what every document is refused for, then resume the system",
+	"target_rewind": "the system lost postings (a restore from a backup?): reconcile it, then resume the system",
+}
+
+// resume lets documents go to a target again.
+func (b *batch) resume(t *target, by string) error {
+	b.clear(nil, "target_"+strings.TrimPrefix(t.paused, "target_"), t.sys.Name, by)
+	t.paused, t.failures, t.open = "", 0, false
+	return b.keepTarget(t)
+}
+
+// limboExpired parks an event that nothing came for. It is still adopted when
+// what it waits for comes later.
+func (b *batch) limboExpired(ctx context.Context, id string) error {
+	n, err := strconv.ParseInt(id, 10, 64)
+	if err != nil {
+		return fmt.Errorf("the limbo timer names event %q, which is no event id", id)
+	}
+	ev, err := b.event(ctx, n)
+	if err != nil {
+		return err
+	}
+	if ev.State != ledger.Limbo {
+		return nil
+	}
+	b.changeState(n, ledger.ParkedEvent, "nothing named shipment "+ev.Subject+" in time")
+	return b.raise(ctx, nil, exception.Exception{
+		Cause: "limbo_expired", Subject: id,
+		Detail: fmt.Sprintf("%s of %s names shipment %s, which nobody has reported", ev.Type, ev.Source, ev.Subject),
+		Next:   "ask the warehouse for the shipment; the event is adopted when it comes", Actions: []string{"close"},
+	})
+}
+
+func (b *batch) timerFired(ctx context.Context, f *flow, name string) error {
+	return b.own(ctx, f, waybill.TimerFired, &process.Fired{Name: name})
+}

@@ -1,0 +1,271 @@
+package process
+
+import (
+	"github.com/waybillhq/waybill"
+)
+
+// bill invoices what is posted, and credits what was reversed after it was
+// invoiced (W4.2).
+func (r *round) bill() {
+	if r.p.ERP == "" || !r.pic.body.Type.Billable() {
+		return
+	}
+	b := r.billing()
+	if b == nil {
+		return
+	}
+	n := len(r.s.docs)
+	for at, d := range r.s.docs[:n] {
+		if d.kind == waybill.ShipmentPosting && d.inBooks() && !d.rest && r.s.applied(d.kind, d.target, d.subject) {
+			b.invoice(at)
+		}
+	}
+	b.remainder()
+	for at, d := range r.s.docs[:n] {
+		if d.kind == waybill.ShipmentReversal && d.inBooks() && !d.rest && r.s.applied(d.kind, d.target, d.subject) {
+			b.credit(at)
+		}
+	}
+}
+
+// billing is how far billing is while the plan goes through the postings.
+type billing struct {
+	*round
+	allowed row  // what goods may still be invoiced
+	extras  row  // freight, fees and services still to be invoiced
+	begun   bool // the ERP has an invoice of this order, or may have
+	charged bool // one with the order's charges
+	planned bool // this plan has an invoice that carries the extras
+	posting int  // place of the last applied posting
+}
+
+// billing starts the billing of a plan; nil while nothing is posted.
+func (r *round) billing() *billing {
+	s := r.s
+	b := &billing{round: r, posting: -1}
+	for at, d := range s.docs {
+		if d.kind == waybill.ShipmentPosting && d.inBooks() && !d.rest {
+			b.posting = at
+		}
+	}
+	if b.posting < 0 {
+		return nil
+	}
+	b.allowed, b.extras = s.row(), s.row()
+	for at := range r.pic.goal {
+		switch {
+		case r.pic.info[at] == nil || !r.pic.accepted(at):
+		case r.pic.stock(at):
+			b.allowed[at] = r.pic.allowance(at, r.p)
+		default:
+			b.extras[at] = r.pic.goal[at]
+		}
+	}
+	for _, d := range s.docs {
+		switch {
+		case !d.inBooks():
+		case d.kind == waybill.Invoice:
+			b.allowed.sub(d.lines)
+			b.extras.sub(d.lines)
+			b.begun, b.charged = true, b.charged || d.first
+		case d.kind == waybill.CreditMemo:
+			b.allowed.add(d.lines)
+		}
+	}
+	for at := range b.extras { // what the ERP billed by its own doing is billed
+		b.allowed[at] = b.allowed[at].Sub(r.pic.taken[at])
+		b.extras[at] = b.extras[at].Sub(r.pic.taken[at])
+		if r.pic.stock(at) {
+			b.extras[at] = waybill.Decimal{}
+		}
+	}
+	return b
+}
+
+// allowance is how much of a line's goods may be invoiced: what was ordered and
+// not cancelled, with the tolerance; what shipped above it only once its
+// exception is settled.
+func (pic *picture) allowance(at int, p *Policy) waybill.Decimal {
+	if pic.s.excess {
+		return waybill.MaxDecimal(pic.q[waybill.Shipped][at], pic.goal[at])
+	}
+	return pic.goal[at].Add(pic.goal[at].Mul(p.OverShip))
+}
+
+// posted is what stays posted of a posting: what was sent, less its reversals,
+// those on their way included.
+func (b *billing) posted(at int, withPlanned bool) row {
+	s, p := b.s, b.s.docs[at]
+	net := s.row()
+	s.carried(net, p.kind, p.target, p.subject)
+	for _, d := range s.docs {
+		if d.kind == waybill.ShipmentReversal && s.reverses(d, p) &&
+			(d.inBooks() || withPlanned && d.state == planned && d.wanted) {
+			net.sub(d.lines)
+		}
+	}
+	return net
+}
+
+// reverses reports whether a reversal, or the credit of one, concerns a posting
+// in any of its revisions.
+func (s *Sales) reverses(d, posting *doc) bool {
+	if d.of == 0 {
+		return false
+	}
+	p := s.docs[d.of-1]
+	if d.kind == waybill.CreditMemo {
+		return s.reverses(p, posting)
+	}
+	return p.kind == posting.kind && p.subject == posting.subject && p.target == posting.target
+}
+
+// invoice bills a posting: what stays posted and is not invoiced yet, up to
+// what may be invoiced.
+func (b *billing) invoice(at int) {
+	s, posting := b.s, b.s.docs[at]
+	open := b.posted(at, true)
+	for _, d := range s.docs {
+		switch {
+		case !d.inBooks():
+		case d.kind == waybill.Invoice && d.of == at+1:
+			open.sub(d.lines)
+		case d.kind == waybill.CreditMemo && s.reverses(d, posting):
+			open.add(d.lines)
+		}
+	}
+	for line := range open {
+		open[line] = waybill.MinDecimal(open[line], b.allowed[line])
+		if !b.pic.accepted(line) || !b.pic.stock(line) {
+			open[line] = waybill.Decimal{}
+		}
+	}
+	lines := open.positive()
+	if lines == nil {
+		return
+	}
+	b.allowed.sub(lines)
+	b.wantInvoice(at, lines, "W4.2 posting "+posting.subject+" is in the ERP's books")
+}
+
+// remainder bills fees that came to the order after its last invoice.
+func (b *billing) remainder() {
+	if b.begun && !b.planned && b.extras.any() {
+		b.wantInvoice(b.posting, nil, "W4.2 freight, fees and services of the order are not yet invoiced")
+	}
+}
+
+// wantInvoice wants an invoice of a posting. The first of the plan carries what
+// is left of freight, fees and services; the order's first its charges.
+func (b *billing) wantInvoice(at int, lines vector, why string) {
+	s, posting := b.s, b.s.docs[at]
+	if !b.planned {
+		all := s.row()
+		all.add(lines)
+		all.add(b.extras.positive())
+		lines = all.positive()
+	}
+	first := !b.charged && !b.planned
+	b.planned = true
+	b.want(want{kind: waybill.Invoice, target: b.p.ERP, subject: s.free(waybill.Invoice, b.p.ERP, posting.key),
+		version: posting.version, of: at + 1, fact: posting.fact, first: first, freight: b.freightOpen(posting),
+		lines: func() vector { return lines },
+		tax:   func(v vector) waybill.Decimal { return b.taxOf(v, true) },
+		why:   why})
+}
+
+// freightOpen reports whether the freight of a posting's shipment is on no
+// invoice yet.
+func (b *billing) freightOpen(posting *doc) bool {
+	shipment := b.s.shipmentOf(posting)
+	for _, d := range b.s.docs {
+		if d.kind == waybill.Invoice && d.inBooks() && d.freight && b.s.shipmentOf(d) == shipment {
+			return false
+		}
+	}
+	return true
+}
+
+// credit gives back what was invoiced of a posting and then reversed.
+func (b *billing) credit(at int) {
+	s, reversal := b.s, b.s.docs[at]
+	if s.inBooks(waybill.CreditMemo, b.p.ERP, reversal.subject) {
+		return
+	}
+	posting := s.docs[reversal.of-1]
+	over, invoice := s.row(), 0
+	for i, d := range s.docs {
+		switch {
+		case !d.inBooks():
+		case d.kind == waybill.Invoice && s.docs[d.of-1].subject == posting.subject:
+			over.add(d.lines)
+			if invoice == 0 {
+				invoice = i + 1
+			}
+		case d.kind == waybill.CreditMemo && s.reverses(d, posting):
+			over.sub(d.lines)
+		}
+	}
+	net := b.posted(reversal.of-1, false)
+	sent := s.row()
+	s.carried(sent, reversal.kind, reversal.target, reversal.subject)
+	for line := range over {
+		over[line] = waybill.MinDecimal(over[line].Sub(net[line]), sent[line])
+		if !b.pic.stock(line) {
+			over[line] = waybill.Decimal{}
+		}
+	}
+	lines := over.positive()
+	if lines == nil {
+		return
+	}
+	b.want(want{kind: waybill.CreditMemo, target: b.p.ERP, subject: reversal.subject, version: reversal.version,
+		of: at + 1, compensates: invoice, fact: reversal.fact,
+		lines: func() vector { return lines },
+		tax:   func(v vector) waybill.Decimal { return b.taxOf(v, false) },
+		why:   "W4.2 what was reversed had been invoiced"})
+}
+
+// taxOf is the part of the order's tax that goes with some of its lines: by
+// value, and on the invoice that completes the order what is left.
+func (r *round) taxOf(v vector, completes bool) waybill.Decimal {
+	pic, order := r.pic, r.pic.body
+	var value, part, all, told waybill.Decimal
+	for i := range order.Lines {
+		value = value.Add(order.Lines[i].Qty.Mul(order.Lines[i].Price))
+	}
+	if order.Tax.IsZero() || value.IsZero() {
+		return waybill.Decimal{}
+	}
+	for _, en := range v {
+		part = part.Add(en.qty.Mul(pic.info[en.line].Price))
+	}
+	rest := r.s.row()
+	for _, d := range r.s.docs {
+		switch {
+		case !d.inBooks():
+		case d.kind == waybill.Invoice:
+			told = told.Add(d.tax)
+			rest.sub(d.lines)
+		case d.kind == waybill.CreditMemo:
+			told = told.Sub(d.tax)
+			rest.add(d.lines)
+		}
+	}
+	rest.sub(v)
+	for at := range rest {
+		if pic.info[at] == nil || !pic.accepted(at) {
+			continue
+		}
+		all = all.Sub(rest[at].Mul(pic.info[at].Price))
+		completes = completes && rest[at].Add(pic.goal[at]).Sign() <= 0
+	}
+	if completes {
+		part = all
+	}
+	tax := waybill.RoundAmount(order.Tax.Mul(part).Quo(value), order.Currency)
+	if completes {
+		tax = tax.Sub(told)
+	}
+	return tax
+}

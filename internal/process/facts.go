@@ -1,0 +1,286 @@
+package process
+
+import (
+	"github.com/waybillhq/waybill"
+)
+
+// tooLate reports whether a version of the order is not in force because the
+// warehouse would not take it any more.
+func (s *Sales) tooLate(f *fact) bool {
+	for i, d := range s.docs {
+		if d.kind == waybill.WarehouseOrderChange && d.version == f.version && s.changeOf(i) == changeLate {
+			return true
+		}
+	}
+	return false
+}
+
+// inForce returns the order's version in force: the highest that did not come
+// too late; nil before the order is known.
+func (s *Sales) inForce() *fact {
+	for _, f := range s.of(famOrder) {
+		if !s.tooLate(f) {
+			return f
+		}
+	}
+	return nil
+}
+
+// content is the order as its version in force states it; nil before it is
+// known or attached.
+func (s *Sales) content() *waybill.Order {
+	if f := s.inForce(); f != nil {
+		return f.order()
+	}
+	return nil
+}
+
+func (f *fact) order() *waybill.Order {
+	o, _ := f.body.(*waybill.Order)
+	return o
+}
+
+func (f *fact) shipment() *waybill.Shipment {
+	sh, _ := f.body.(*waybill.Shipment)
+	return sh
+}
+
+// unit is the unit in which an entry of the fact's lines came; empty means the
+// order line's.
+func (f *fact) unit(i int) string {
+	switch {
+	case len(f.units) == 1:
+		return f.units[0]
+	case i < len(f.units):
+		return f.units[i]
+	}
+	return ""
+}
+
+// toBase converts a quantity of an order line to the line's base unit. Without
+// an item record the order line's own unit is the base (system contract G5),
+// and any other unit is unknown: ok is false, and the fact waits.
+func toBase(line *waybill.OrderLine, qty waybill.Decimal, uom string) (base waybill.Decimal, ok bool) {
+	return qty, uom == "" || uom == baseUnit(line)
+}
+
+// baseUnit is the unit in which a line is counted. A line without one counts
+// pieces.
+func baseUnit(line *waybill.OrderLine) string {
+	if line == nil || line.UOM == "" {
+		return "EA"
+	}
+	return line.UOM
+}
+
+// base returns a fact's quantities in base units.
+func (pic *picture) base(f *fact) vector {
+	same := true
+	for i, en := range f.lines {
+		q, _ := toBase(pic.info[en.line], en.qty, f.unit(i))
+		same = same && q.Equal(en.qty) && (i == 0 || f.lines[i-1].line < en.line)
+	}
+	if same {
+		return f.lines
+	}
+	out := make(vector, 0, len(f.lines))
+	for i, en := range f.lines {
+		q, _ := toBase(pic.info[en.line], en.qty, f.unit(i))
+		out = out.put(en.line, q)
+	}
+	return out
+}
+
+// waits says what a fact waits for, in words; empty when it can be applied.
+func (pic *picture) waits(f *fact) (reason string) {
+	if pic.order == nil {
+		return "its order is not known yet"
+	}
+	for i, en := range f.lines {
+		line := pic.info[en.line]
+		if line == nil {
+			return "line " + pic.s.table[en.line] + " is not in the order"
+		}
+		if _, ok := toBase(line, en.qty, f.unit(i)); !ok {
+			return unknownUnit + " " + f.unit(i) + " for line " + pic.s.table[en.line]
+		}
+	}
+	switch f.family {
+	case famAccepted, famChanged, famChangeRefused, famCancelled, famCancelRefused, famClosed:
+		if !pic.s.isWarehouseOrder(f.subject) {
+			return "no warehouse order " + f.subject + " is known"
+		}
+	case famDelivered:
+		if pic.shipped(f.subject) == nil {
+			return "shipment " + f.subject + " is not known yet"
+		}
+	}
+	return ""
+}
+
+const unknownUnit = "unknown unit"
+
+// isWarehouseOrder reports whether name is the key of a warehouse order, or the
+// number that the warehouse gave it.
+func (s *Sales) isWarehouseOrder(name string) bool {
+	for _, d := range s.docs {
+		if d.kind == waybill.WarehouseOrder && name != "" && (d.key == name || d.ref == name) {
+			return true
+		}
+	}
+	return false
+}
+
+// shipped returns the version in force of a shipment; nil when there is none.
+func (pic *picture) shipped(id string) *fact {
+	for _, f := range pic.shipments {
+		if f.subject == id {
+			return f
+		}
+	}
+	return nil
+}
+
+// echo finds the document whose receipt gave the number that a fact names: the
+// fact then tells only what the receipt said.
+func (s *Sales) echo(f *fact) *doc {
+	var kind waybill.Kind
+	switch f.family {
+	case famInvoiced:
+		kind = waybill.Invoice
+	case famCredited:
+		kind = waybill.CreditMemo
+	default:
+		return nil
+	}
+	for _, d := range s.docs {
+		if d.kind == kind && d.ref != "" && d.ref == f.subject && d.target == f.source {
+			return d
+		}
+	}
+	return nil
+}
+
+// placing tells where facts stand. It is nil where nobody asks: places change
+// with events only.
+type placing func(f *fact, p FactPlace, reason string)
+
+// adopt goes through the facts subject by subject: the highest version that has
+// all it names is in force, what is above it waits, what is below is
+// superseded.
+func (pic *picture) adopt(tell placing) {
+	facts := pic.s.facts
+	for from := 0; from < len(facts); {
+		to := from + 1
+		for to < len(facts) && compareSubjects(facts[from], facts[to]) == 0 {
+			to++
+		}
+		if facts[from].family == famOrder {
+			pic.placeVersions(facts[from:to], tell)
+		} else {
+			pic.adoptSubject(facts[from:to], tell)
+		}
+		from = to
+	}
+}
+
+func (pic *picture) adoptSubject(versions []*fact, tell placing) {
+	top := -1
+	for i, f := range versions {
+		wait := pic.waits(f)
+		if wait == "" {
+			top = i
+			break
+		}
+		if f.expired {
+			tell.at(f, Parked, wait)
+		} else {
+			tell.at(f, Limbo, wait)
+		}
+	}
+	if top < 0 {
+		return
+	}
+	for _, f := range versions[top+1:] {
+		pic.supersede(f, versions[top], tell)
+	}
+	f := versions[top]
+	if d := pic.s.echo(f); d != nil {
+		tell.at(f, Ignored, "echo of document "+d.key)
+		return
+	}
+	if f.family == famShipped {
+		if other := pic.shipped(f.subject); other != nil {
+			pic.twins = append(pic.twins, f)
+			tell.at(f, Parked, "shipment "+f.subject+" was reported by "+other.source+" too")
+			return
+		}
+	}
+	tell.at(f, Applied, "")
+	pic.apply(f)
+}
+
+// placeVersions places the versions of the order.
+func (pic *picture) placeVersions(versions []*fact, tell placing) {
+	for _, f := range versions {
+		switch {
+		case f == pic.order:
+			tell.at(f, Applied, "")
+		case pic.s.tooLate(f):
+			tell.at(f, Ignored, "came too late: the warehouse would not change any more")
+		case pic.order != nil:
+			pic.supersede(f, pic.order, tell)
+		}
+	}
+	if len(versions) > 1 && versions[0].version == versions[1].version {
+		pic.conflicts = append(pic.conflicts, versions[0])
+	}
+}
+
+func (pic *picture) supersede(f, by *fact, tell placing) {
+	reason := "a newer version is in force"
+	if f.version == by.version {
+		reason = "the same version with other content is in force"
+		if f.family != famOrder {
+			pic.conflicts = append(pic.conflicts, by)
+		}
+	}
+	tell.at(f, Superseded, reason)
+}
+
+// at tells only of changes.
+func (t placing) at(f *fact, p FactPlace, reason string) {
+	if t != nil && f.place != p {
+		t(f, p, reason)
+	}
+}
+
+// apply adds a fact in force to the totals.
+func (pic *picture) apply(f *fact) {
+	switch f.family {
+	case famCancel:
+		pic.requests = append(pic.requests, request{f: f})
+	case famCancelled:
+		pic.confirmed = append(pic.confirmed, f)
+	case famClosed:
+		pic.closed = true
+	case famAllocated:
+		pic.q[waybill.Allocated].add(pic.base(f))
+	case famPicked:
+		pic.q[waybill.Picked].add(pic.base(f))
+	case famPacked:
+		pic.q[waybill.Packed].add(pic.base(f))
+	case famShipped:
+		pic.shipments = append(pic.shipments, f)
+		pic.q[waybill.Shipped].add(pic.base(f))
+		pic.closed = pic.closed || f.final && pic.released
+	case famDelivered:
+		pic.q[waybill.Delivered].add(pic.base(pic.shipped(f.subject)))
+	case famReturned:
+		pic.q[waybill.Returned].add(pic.base(f))
+	case famInvoiced:
+		pic.q[waybill.Invoiced].add(pic.base(f))
+	case famCredited:
+		pic.q[waybill.Credited].add(pic.base(f))
+	}
+}

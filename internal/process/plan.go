@@ -1,0 +1,202 @@
+package process
+
+import (
+	"strconv"
+
+	"github.com/waybillhq/waybill"
+)
+
+// plan derives the documents that the order needs now. The steps stand in the
+// order in which their documents enter a lane: what corrects the ERP's order
+// goes before what is posted against it.
+func (r *round) plan() {
+	if r.pic.body == nil {
+		return
+	}
+	r.check()       // erp order_check; holds
+	r.accept()      // erp sales_order
+	r.change()      // wms warehouse_order_change, erp sales_order_change, channel change_answer
+	r.cancel()      // wms warehouse_order_cancel, erp sales_order_cancel, channel cancellation_answer
+	r.release()     // wms warehouse_order
+	r.acknowledge() // channel order_acknowledgment
+	r.ship()        // channel fulfilment, fulfilment_update
+	r.post()        // erp shipment_posting, shipment_reversal
+	r.bill()        // erp invoice, credit_memo
+}
+
+// want is one document of the plan.
+type want struct {
+	kind        waybill.Kind
+	target      string
+	subject     string
+	version     int64
+	lines       func() vector // what it shall carry; asked only where that is still open
+	of          int           // place + 1 of the document it follows from
+	compensates int           // place + 1
+	fact        string        // the shipment version it carries
+	first       bool
+	freight     bool
+	tax         func(lines vector) waybill.Decimal // nil: none
+	answer      string
+	byVersion   bool
+	why         string
+}
+
+// want compares one wanted document with what exists of it.
+func (r *round) want(w want) {
+	s := r.s
+	d := s.current(w.kind, w.target, w.subject)
+	if d == nil {
+		r.add(r.document(w, 0), w.why)
+		return
+	}
+	d.wanted = true
+	switch d.state {
+	case planned:
+		r.carry(d, w)
+	case withdrawn:
+		d.state = planned
+		r.carry(d, w)
+		r.add(d, w.why)
+	case refused:
+		if w.fact == "" || w.fact == d.fact || d.rest {
+			return
+		}
+		r.skip(d) // what it carried is no longer so
+		r.renew(d, w)
+	case skipped:
+		if !d.late && (d.epoch < s.epoch || w.fact != d.fact) {
+			r.renew(d, w)
+		}
+	case absent:
+		r.renew(d, w)
+	}
+}
+
+// carry brings a planned document up to the facts.
+func (r *round) carry(d *doc, w want) {
+	if d.rest {
+		return
+	}
+	d.version, d.fact, d.of, d.compensates = w.version, w.fact, w.of, w.compensates
+	d.first, d.freight, d.answer, d.byVersion = w.first, w.freight, w.answer, w.byVersion
+	d.lines = w.lines()
+	if w.tax != nil {
+		d.tax = w.tax(d.lines)
+	}
+}
+
+// document makes a document of the plan.
+func (r *round) document(w want, revision int) *doc {
+	d := &doc{kind: w.kind, target: w.target, subject: w.subject, revision: revision, wanted: true}
+	r.carry(d, w)
+	d.key = r.key(d)
+	return d
+}
+
+func (r *round) key(d *doc) string {
+	return waybill.Identity{Namespace: r.p.Namespace, Target: d.target, Origin: r.s.origin, OriginRef: r.s.own,
+		Kind: d.kind, Subject: d.subject, Revision: d.revision}.Key()
+}
+
+// renew decides a document anew, in place of one that was refused, skipped or
+// never arrived: changed content is a new document.
+func (r *round) renew(old *doc, w want) {
+	if old.rest {
+		w.version, w.lines = old.version, func() vector { return old.lines }
+	}
+	d := r.document(w, old.revision+1)
+	d.rest = old.rest
+	d.supersedes = r.s.byKey(old.key) + 1
+	r.add(d, w.why)
+}
+
+// add puts a document into its lane.
+func (r *round) add(d *doc, why string) {
+	s := r.s
+	if s.byKey(d.key) < 0 {
+		s.docs = append(s.docs, d)
+	}
+	r.out.Add = append(r.out.Add, Doc{Key: d.key, Target: d.target, Kind: d.kind, Subject: d.subject,
+		Version: d.version, Revision: d.revision, Supersedes: s.keyAt(d.supersedes),
+		Compensates: s.keyAt(d.compensates), Front: d.rest, Why: why})
+}
+
+// keyAt is the key of the document at a place + 1; empty for 0.
+func (s *Sales) keyAt(place int) string {
+	if place == 0 {
+		return ""
+	}
+	return s.docs[place-1].key
+}
+
+// mark prepares the comparison: a hold, a change or a cancellation since a
+// document's attempt takes it out of its lane where it was refused.
+func (r *round) mark() {
+	s := r.s
+	if o := r.pic.order; o != nil && o.version > s.top {
+		s.top = o.version
+		s.epoch++
+	}
+	if n := len(r.pic.requests); n != s.asked {
+		s.asked = n
+		s.epoch++
+	}
+	if held := r.held(); held != s.wasHeld {
+		s.wasHeld = held
+		if held {
+			s.epoch++
+		}
+	}
+	for _, d := range s.docs {
+		d.wanted = d.rest
+		if d.state == refused && d.epoch < s.epoch {
+			r.skip(d)
+		}
+	}
+}
+
+// skip takes a document out of its lane.
+func (r *round) skip(d *doc) {
+	d.state = skipped
+	r.out.Skip = append(r.out.Skip, d.key)
+}
+
+// withdraw takes back what is planned and no longer wanted.
+func (r *round) withdraw() {
+	for _, d := range r.s.docs {
+		if d.state == planned && !d.wanted {
+			d.state = withdrawn
+			r.out.Withdraw = append(r.out.Withdraw, d.key)
+		}
+	}
+}
+
+// free returns the first subject of base, base.2, base.3 … under which the
+// target does not hold a document of the kind yet: a further correction of one
+// version is a document of its own.
+func (s *Sales) free(kind waybill.Kind, target, base string) string {
+	subject := base
+	for n := 2; s.inBooks(kind, target, subject); n++ {
+		subject = base + "." + strconv.Itoa(n)
+	}
+	return subject
+}
+
+// versionSubject is the subject of what concerns a version of the order.
+func versionSubject(v int64) string { return "v" + strconv.FormatInt(v, 10) }
+
+// totals returns the new totals of all lines that keep says yes to, 0 for
+// those that are cancelled.
+func (pic *picture) totals(keep func(line int) bool) vector {
+	v := make(vector, 0, len(pic.info))
+	for at, l := range pic.info {
+		if l != nil && keep(at) {
+			v = append(v, entry{line: at, qty: pic.goal[at]})
+		}
+	}
+	return v
+}
+
+// accepted reports whether the ERP's books take a line.
+func (pic *picture) accepted(line int) bool { return !pic.rejected[line] }

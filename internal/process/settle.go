@@ -1,0 +1,228 @@
+package process
+
+import (
+	"strconv"
+
+	"github.com/waybillhq/waybill"
+)
+
+// attempt fixes a document: from here on it stands, with the content that the
+// plan had for it.
+func (r *round) attempt(key string) {
+	s := r.s
+	at := s.byKey(key)
+	if at < 0 || s.docs[at].state != planned && s.docs[at].state != withdrawn {
+		return
+	}
+	d := s.docs[at]
+	if !d.rest {
+		r.takeAccount(d, at)
+	}
+	s.ordinal++
+	d.state, d.attempt, d.epoch = attempted, s.ordinal, s.epoch
+}
+
+// takeAccount notes what a document took into account when it was composed: it
+// must be asked before the document counts as attempted.
+func (r *round) takeAccount(d *doc, at int) {
+	s := r.s
+	if len(s.of(famCancel)) == 0 && (d.kind != waybill.WarehouseOrder || len(s.of(famShipped)) == 0) {
+		return
+	}
+	switch d.kind {
+	case waybill.WarehouseOrder:
+		pic := s.look(nil)
+		d.before = pic.q[waybill.Shipped].positive()
+		r.account(pic, func(f *fact) { f.byWarehouse = at + 1 })
+	case waybill.SalesOrder, waybill.SalesOrderChange:
+		r.account(s.look(nil), func(f *fact) { f.byBooks = at + 1 })
+	case waybill.SalesOrderCancel, waybill.WarehouseOrderCancel, waybill.CancellationAnswer:
+		for _, f := range s.of(famCancel) {
+			if f.subject == d.subject {
+				r.fix(f)
+			}
+		}
+	}
+}
+
+// account notes that a document takes the cancel requests into account that are
+// decided: they need no document of their own to that system.
+func (r *round) account(pic *picture, note func(f *fact)) {
+	for i := range pic.requests {
+		if q := &pic.requests[i]; q.decided && !q.late {
+			r.fix(q.f)
+			note(q.f)
+		}
+	}
+}
+
+// fix gives a cancel request its place in the order in which they count.
+func (r *round) fix(f *fact) {
+	if f.fix == 0 {
+		r.s.ordinal++
+		f.fix = r.s.ordinal
+	}
+}
+
+// settle takes the answer to a document in. An answer may come to a refused
+// document too: an operator had it tried again.
+func (r *round) settle(a *Settled) {
+	at := r.s.byKey(a.Key)
+	if at < 0 {
+		return
+	}
+	d := r.s.docs[at]
+	if d.state == planned || d.state == withdrawn { // an operator knows that the target has it
+		r.attempt(a.Key)
+	}
+	if a.Receipt != nil && a.Receipt.Ref != "" && d.ref == "" {
+		d.ref = a.Receipt.Ref
+		r.referReceipt(d)
+	}
+	switch a.Outcome {
+	case OutcomeDone:
+		r.done(d, a.Receipt)
+	case OutcomePartial:
+		r.partial(at, a.Receipt)
+	case OutcomePending:
+		if d.state == attempted {
+			d.state = pending
+		}
+	case OutcomeRefused:
+		r.refuse(d, a.Problem)
+	case OutcomeSkipped:
+		r.giveUp(d)
+	case OutcomeAbsent:
+		if d.state != done {
+			d.state = absent
+		}
+	}
+}
+
+func (r *round) done(d *doc, receipt *waybill.Receipt) {
+	if d.state == done {
+		return
+	}
+	d.state, d.code = done, ""
+	if d.kind == waybill.OrderCheck {
+		r.checked(d, receipt)
+	}
+}
+
+// giveUp takes in that an operator took the document out of its lane. It is not
+// wanted again before a hold, a change or a cancellation; and a warehouse that
+// was never told of a change or a cancellation has not agreed to it.
+func (r *round) giveUp(d *doc) {
+	if d.state == done || d.state == skipped {
+		return
+	}
+	d.state, d.epoch = skipped, r.s.epoch
+	d.late = d.kind == waybill.WarehouseOrderChange || d.kind == waybill.WarehouseOrderCancel
+}
+
+// refuse takes a refusal in. Some are answers and no fault: a credit hold of the
+// ERP, and a warehouse that would not change or cancel any more (W4.1, 4, 5).
+func (r *round) refuse(d *doc, p *waybill.Problem) {
+	if d.state == done || d.state == skipped {
+		return
+	}
+	d.state, d.code = refused, "refused"
+	if p != nil && p.Code != "" {
+		d.code = p.Code
+	} else if p != nil && p.Status != 0 {
+		d.code = strconv.Itoa(p.Status)
+	}
+	switch {
+	case d.kind == waybill.SalesOrder && d.code == "credit_hold":
+		r.creditHold(d, p)
+	case d.isAnswer(p):
+		d.late = true
+		r.skip(d)
+	}
+}
+
+// isAnswer reports whether a refusal is the warehouse's answer to a change or a
+// cancellation.
+func (d *doc) isAnswer(p *waybill.Problem) bool {
+	if p != nil && p.Code == "key_reuse" {
+		return false
+	}
+	status := 422 // of document.rejected, which has no status
+	if p != nil && p.Status != 0 {
+		status = p.Status
+	}
+	switch d.kind {
+	case waybill.WarehouseOrderChange:
+		return status == 400 || status == 404 || status == 422
+	case waybill.WarehouseOrderCancel:
+		return status >= 400 && status < 500
+	}
+	return false
+}
+
+// creditHold holds the order that the ERP would not book on credit.
+func (r *round) creditHold(d *doc, p *waybill.Problem) {
+	r.skip(d)
+	o := r.s.inForce()
+	if o == nil {
+		return
+	}
+	if d.version == o.version {
+		o.verdict = negative
+	}
+	why := "the ERP refused the order: credit hold"
+	if p != nil && p.Detail != "" {
+		why = p.Detail
+	}
+	r.s.hold([]hold{{kind: "credit", reason: why, since: millis(r.now)}})
+}
+
+// partial takes an answer by line in (207): applied lines never go again, lines
+// to try again become a document of their own at the head of the lane, rejected
+// ones an exception.
+func (r *round) partial(at int, receipt *waybill.Receipt) {
+	d := r.s.docs[at]
+	if d.state == done || receipt == nil {
+		return
+	}
+	var applied, again, rejected vector
+	var problem *waybill.Problem
+	for _, en := range d.lines {
+		switch out := outcomeOf(receipt.Lines, r.s.table[en.line]); {
+		case out == nil || out.Status == "applied":
+			applied = append(applied, en)
+		case out.Status == "retry":
+			again = append(again, en)
+		default:
+			rejected = append(rejected, en)
+			problem = out.Problem
+		}
+	}
+	if applied == nil && again == nil {
+		r.refuse(d, problem)
+		return
+	}
+	d.state, d.lines, d.again, d.rejected = done, applied, again, rejected
+	if again != nil {
+		r.tryRest(d, at)
+	}
+}
+
+func outcomeOf(lines []waybill.LineOutcome, line string) *waybill.LineOutcome {
+	for i := range lines {
+		if lines[i].Line == line {
+			return &lines[i]
+		}
+	}
+	return nil
+}
+
+// tryRest sends the lines that the target wants once more: the same document in
+// its next revision, naming only them.
+func (r *round) tryRest(d *doc, at int) {
+	rest := &doc{kind: d.kind, target: d.target, subject: d.subject, revision: d.revision + 1, version: d.version,
+		lines: d.again, rest: true, of: d.of, compensates: d.compensates, fact: d.fact, answer: d.answer,
+		byVersion: d.byVersion, before: d.before}
+	rest.key = r.key(rest)
+	r.add(rest, "T1 207: lines of "+r.s.docs[at].key+" to try again")
+}

@@ -1,0 +1,238 @@
+package process
+
+import (
+	"github.com/waybillhq/waybill"
+)
+
+// picture is the order as the facts in force and the receipts show it, line by
+// line. It lives for one look: its rows are reused by the next.
+type picture struct {
+	s *Sales
+
+	order *fact          // the version in force; nil before the order is known
+	body  *waybill.Order // its content
+
+	info []*waybill.OrderLine // by line of the table; nil: in no version in force or before it
+	gone []bool               // the version in force lacks the line: it counts as cancelled
+
+	q        [waybill.StageCount]row
+	goal     row // ordered − cancelled: what shall be delivered
+	taken    row // invoiced by the ERP's own doing
+	books    row // the totals that the ERP's order carries, or will when it answers
+	rejected []bool
+
+	shipments []*fact   // in force
+	confirmed []*fact   // warehouse_order.cancelled in force
+	requests  []request // cancel requests in force, in the order in which they count
+	conflicts []*fact   // in force, with another content of the same version
+	twins     []*fact   // shipments whose number another system used as well
+
+	released bool // the warehouse holds its order, or may hold it
+	closed   bool // the warehouse ships no more
+	surplus  bool // the warehouse cancelled what nobody asked it to
+	goods    bool // the order has lines of stock
+}
+
+// scratch keeps the memory of a picture between looks.
+type scratch struct {
+	pic  picture
+	slab row
+	used int
+	info []*waybill.OrderLine
+	bits []bool
+}
+
+// row returns a row of zeros, valid until the next look.
+func (s *Sales) row() row {
+	n := len(s.table)
+	c := &s.scratch
+	if c.used+n > len(c.slab) {
+		c.slab = make(row, max(2*len(c.slab), rowsAtFirst*n))
+		c.used = 0
+	}
+	out := c.slab[c.used : c.used+n : c.used+n]
+	c.used += n
+	clear(out)
+	return out
+}
+
+// rowsAtFirst is how many rows an ordinary look needs.
+const rowsAtFirst = int(waybill.StageCount) + 11
+
+// look derives the picture. tell hears of facts whose place changed.
+func (s *Sales) look(tell placing) *picture {
+	n := len(s.table)
+	c := &s.scratch
+	c.used = 0
+	if cap(c.info) < n {
+		c.info = make([]*waybill.OrderLine, n+n/2)
+		c.bits = make([]bool, 2*(n+n/2))
+	}
+	clear(c.info)
+	clear(c.bits)
+	old := c.pic
+	c.pic = picture{s: s, order: s.inForce(), info: c.info[:n], gone: c.bits[:n:n], rejected: c.bits[n : 2*n],
+		shipments: old.shipments[:0], confirmed: old.confirmed[:0], requests: old.requests[:0],
+		conflicts: old.conflicts[:0], twins: old.twins[:0]}
+	pic := &c.pic
+	for i := range pic.q {
+		pic.q[i] = s.row()
+	}
+	pic.goal, pic.taken, pic.books = s.row(), s.row(), s.row()
+	pic.released = s.isReleased()
+	pic.demand()
+	pic.adopt(tell)
+	copy(pic.taken, pic.q[waybill.Invoiced])
+	pic.receipts()
+	pic.weigh()
+	return pic
+}
+
+// demand reads the lines: each as the version in force has it, or else the
+// highest version below that has it.
+func (pic *picture) demand() {
+	if pic.order == nil {
+		return
+	}
+	below := false
+	for _, f := range pic.s.of(famOrder) {
+		below = below || f == pic.order
+		o := f.order()
+		if !below || o == nil || pic.s.tooLate(f) {
+			continue
+		}
+		if f == pic.order {
+			pic.body = o
+		} else if f.version == pic.order.version {
+			continue // its twin with other content
+		}
+		for i := range o.Lines {
+			l := &o.Lines[i]
+			at := pic.s.find(l.Line, i)
+			if at < 0 || pic.info[at] != nil {
+				continue
+			}
+			pic.info[at] = l
+			pic.gone[at] = f != pic.order
+			pic.q[waybill.Ordered][at] = l.Qty
+			pic.goods = pic.goods || l.IsStock()
+		}
+	}
+}
+
+// stock reports whether a line is goods.
+func (pic *picture) stock(line int) bool { return pic.info[line] != nil && pic.info[line].IsStock() }
+
+// receipts adds what the systems' answers say to the totals.
+func (pic *picture) receipts() {
+	warehouse, last := (*doc)(nil), 0
+	for i, d := range pic.s.docs {
+		pic.reject(d)
+		switch {
+		case d.kind == waybill.WarehouseOrder && d.state == done,
+			d.kind == waybill.WarehouseOrderChange && pic.s.changeOf(i) == changeTaken:
+			if d.attempt > last && !d.rest {
+				warehouse, last = d, d.attempt
+			}
+		case d.state != done:
+		case d.kind == waybill.ShipmentPosting:
+			pic.q[waybill.Posted].add(d.lines)
+		case d.kind == waybill.ShipmentReversal:
+			pic.q[waybill.Posted].sub(d.lines)
+		case d.kind == waybill.Invoice:
+			pic.q[waybill.Invoiced].add(d.lines)
+		case d.kind == waybill.CreditMemo:
+			pic.q[waybill.Credited].add(d.lines)
+		}
+	}
+	if warehouse == nil {
+		return
+	}
+	pic.q[waybill.Released].add(warehouse.lines)
+	for _, d := range pic.s.docs { // lines that the warehouse took at a second try
+		if d.rest && d.state == done && d.kind == warehouse.kind && d.subject == warehouse.subject {
+			pic.q[waybill.Released].add(d.lines)
+		}
+	}
+}
+
+// reject keeps the lines that the ERP will not take: later documents name the
+// others only. A change of the order that it takes with the line heals it.
+func (pic *picture) reject(d *doc) {
+	switch d.kind {
+	case waybill.SalesOrder, waybill.SalesOrderChange, waybill.ShipmentPosting, waybill.Invoice:
+	default:
+		return
+	}
+	if d.state != done {
+		return
+	}
+	if d.kind == waybill.SalesOrderChange {
+		for _, en := range d.lines {
+			pic.rejected[en.line] = false
+		}
+	}
+	for _, en := range d.rejected {
+		pic.rejected[en.line] = true
+	}
+}
+
+// isReleased reports whether the warehouse holds the order or may hold it: the
+// first attempt of its document was made, and not refused.
+func (s *Sales) isReleased() bool {
+	for _, d := range s.docs {
+		if d.kind == waybill.WarehouseOrder && d.inBooks() {
+			return true
+		}
+	}
+	return false
+}
+
+// LineTotals are a line's quantities by stage.
+type LineTotals struct {
+	Line string
+	waybill.Quantities
+}
+
+// Totals returns the quantities of every line in the item's base unit, lines in
+// the order in which the order has them; empty while the order is not known.
+func (s *Sales) Totals() []LineTotals {
+	pic := s.look(nil)
+	out := make([]LineTotals, 0, len(s.table))
+	pic.eachLine(func(at int) {
+		t := LineTotals{Line: s.table[at]}
+		for stage := range t.Quantities {
+			t.Quantities[stage] = pic.q[stage][at]
+		}
+		out = append(out, t)
+	})
+	return out
+}
+
+// eachLine calls do for the lines of the version in force in its order, then
+// for those it lacks, by their ids.
+func (pic *picture) eachLine(do func(at int)) {
+	if pic.body == nil {
+		return
+	}
+	for i := range pic.body.Lines {
+		l := &pic.body.Lines[i]
+		if at := pic.s.find(l.Line, i); at >= 0 && pic.info[at] == l { // of two with one id the first counts
+			do(at)
+		}
+	}
+	last := ""
+	for {
+		next := -1
+		for at, l := range pic.info {
+			if l != nil && pic.gone[at] && (last == "" || l.Line > last) && (next < 0 || l.Line < pic.info[next].Line) {
+				next = at
+			}
+		}
+		if next < 0 {
+			return
+		}
+		last = pic.info[next].Line
+		do(next)
+	}
+}

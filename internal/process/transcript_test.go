@@ -1,0 +1,497 @@
+package process
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/go-cmp/cmp"
+	"github.com/waybillhq/waybill"
+)
+
+var update = flag.Bool("update", false, "rewrite the expectations in testdata")
+
+// TestTranscripts plays each file of testdata: commands, a line of dashes, and
+// what follows from them. README.txt there explains the words.
+func TestTranscripts(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txt")
+	if err != nil || len(files) < 1 {
+		t.Fatalf("found %d transcripts (%v), want at least 1", len(files), err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txt"), func(t *testing.T) { playFile(t, file) })
+	}
+}
+
+func playFile(t *testing.T, file string) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	stage := &stagehand{desk: newDesk(t, testPolicy())}
+	expected, inputs := false, []string{}
+	for _, line := range strings.SplitAfter(string(text), "\n") {
+		bare := strings.TrimRight(line, "\n")
+		switch {
+		case bare == "----":
+			out.WriteString(line)
+			for _, in := range inputs {
+				for _, said := range stage.play(in) {
+					out.WriteString(said + "\n")
+				}
+			}
+			inputs, expected = nil, true
+		case expected && bare != "": // an old expectation
+		case bare == "" && expected:
+			expected = false
+			out.WriteString(line)
+		default:
+			out.WriteString(line)
+			if bare != "" && !strings.HasPrefix(bare, "#") {
+				inputs = append(inputs, bare)
+			}
+		}
+	}
+	if len(inputs) > 0 {
+		t.Fatalf("%s ends with commands that no line of dashes follows", file)
+	}
+	stage.desk.refold()
+	if *update {
+		if err := os.WriteFile(file, []byte(out.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if diff := cmp.Diff(string(text), out.String()); diff != "" {
+		t.Errorf("%s (-want +got); `go test -update` rewrites it:\n%s", file, diff)
+	}
+}
+
+// stagehand turns the words of a transcript into events.
+type stagehand struct {
+	*desk
+}
+
+// call is a command with its words sorted out.
+type call struct {
+	verb  string
+	words []string          // plain ones
+	opts  map[string]string // name=value of known names
+	lines []waybill.LineQty // 1=5, 1=5/CS
+	price map[string]string // 1=5@9.90
+	kind  map[string]string // F=1@12:freight
+}
+
+var optionNames = []string{"v", "po", "customer", "type", "ship", "tax", "charge", "freight", "sku", "at", "from", "complete", "currency", "why", "tracking", "own"}
+
+func parseCall(in string) call {
+	f := strings.Fields(in)
+	c := call{verb: f[0], opts: map[string]string{}, price: map[string]string{}, kind: map[string]string{}}
+	for _, w := range f[1:] {
+		name, value, assigned := strings.Cut(w, "=")
+		switch {
+		case !assigned:
+			c.words = append(c.words, w)
+		case slices.Contains(optionNames, name):
+			c.opts[name] = value
+		default:
+			value, kind, _ := strings.Cut(value, ":")
+			value, price, _ := strings.Cut(value, "@")
+			qty, uom, _ := strings.Cut(value, "/")
+			if q, err := waybill.ParseDecimal(qty); err == nil {
+				c.lines = append(c.lines, waybill.LineQty{Line: name, Qty: q, UOM: uom})
+			} else {
+				c.words = append(c.words, w)
+			}
+			c.price[name], c.kind[name] = price, kind
+		}
+	}
+	return c
+}
+
+func (c call) word(i int) string {
+	if i < len(c.words) {
+		return c.words[i]
+	}
+	return ""
+}
+
+func (c call) has(word string) bool { return slices.Contains(c.words, word) }
+
+func (c call) version() int64 {
+	v, _ := strconv.ParseInt(c.opts["v"], 10, 64)
+	return v
+}
+
+func decimal(s string) waybill.Decimal {
+	if s == "" {
+		return waybill.Decimal{}
+	}
+	return waybill.MustDecimal(s)
+}
+
+func (s *stagehand) play(in string) []string {
+	c := parseCall(in)
+	switch c.verb {
+	case "policy":
+		return s.policy(c)
+	case "wait":
+		d, err := time.ParseDuration(c.word(0))
+		if err != nil {
+			s.t.Fatalf("%s: %v", in, err)
+		}
+		s.now = s.now.Add(d)
+		return nil
+	case "attempt":
+		return s.playAttempt(c)
+	case "answer":
+		return s.playAnswer(c)
+	case "go":
+		out := s.playAttempt(c)
+		return append(out, s.playAnswer(call{verb: "answer", words: append(slices.Clone(c.words), "done"), opts: c.opts})...)
+	case "show":
+		return s.show(c)
+	case "view":
+		return s.viewLines()
+	}
+	e, ok := s.event(c)
+	if !ok {
+		s.t.Fatalf("no such command: %s", in)
+	}
+	return s.say(s.tell(e))
+}
+
+func (s *stagehand) policy(c call) []string {
+	for _, w := range c.words {
+		switch w {
+		case "no-erp":
+			s.p.ERP = ""
+		case "no-wms":
+			s.p.WMS = ""
+		case "no-channel":
+			s.p.Channels = map[string]Channel{"shop": {}}
+		}
+	}
+	if v := c.opts["own"]; v != "" {
+		s.p.Channels = map[string]Channel{"shop": {Prefix: strings.TrimSuffix("SO-1", v), Documents: true}}
+	}
+	for _, l := range c.lines {
+		switch l.Line {
+		case "overship":
+			s.p.OverShip = l.Qty
+		case "tolerance":
+			s.p.PriceTolerance = l.Qty
+		}
+	}
+	s.s = New("SO-1", s.p)
+	return nil
+}
+
+var eventVerbs = map[string]waybill.EventType{
+	"placed": waybill.OrderPlaced, "changed": waybill.OrderChanged, "cancel": waybill.OrderCancelRequested,
+	"wh-accepted": waybill.WarehouseOrderAccepted, "wh-changed": waybill.WarehouseOrderChanged,
+	"wh-change-refused": waybill.WarehouseOrderChangeRefused, "wh-cancelled": waybill.WarehouseOrderCancelled,
+	"wh-cancel-refused": waybill.WarehouseOrderCancelRefused, "wh-closed": waybill.WarehouseOrderClosed,
+	"allocated": waybill.AllocationConfirmed, "picked": waybill.PickConfirmed, "packed": waybill.PackConfirmed,
+	"shipped": waybill.ShipmentConfirmed, "delivered": waybill.ShipmentDelivered, "invoiced": waybill.InvoicePosted,
+	"credited": waybill.CreditPosted, "hold": waybill.CommandGiven, "release": waybill.CommandGiven,
+	"recheck": waybill.CommandGiven, "op-cancel": waybill.CommandGiven, "settle-excess": waybill.CommandGiven,
+	"timer": waybill.TimerFired, "touched": waybill.EntityTouched, "returned": waybill.ReturnReceived, "paid": waybill.InvoicePaid,
+}
+
+// event makes the event of a command.
+func (s *stagehand) event(c call) (waybill.Event, bool) {
+	typ, ok := eventVerbs[c.verb]
+	e := waybill.Event{Type: typ, Flow: waybill.FlowSales, Ref: "SO-1", Version: c.version(), Source: "wms"}
+	if c.opts["from"] != "" {
+		e.Source = c.opts["from"]
+	}
+	switch typ {
+	case waybill.OrderPlaced, waybill.OrderChanged:
+		e.Source, e.Body = "shop", s.order(c)
+	case waybill.OrderCancelRequested:
+		e.Source, e.Subject = "shop", c.word(0)
+		e.Body = &waybill.CancelRequest{Order: "SO-1", Request: c.word(0), Version: c.version(), Lines: c.lines}
+	case waybill.AllocationConfirmed, waybill.PickConfirmed, waybill.PackConfirmed, waybill.ReturnReceived:
+		e.Subject, e.Body = c.word(0), &waybill.Progress{Order: "SO-1", Document: c.word(0), Version: c.version(), Lines: c.lines}
+	case waybill.ShipmentConfirmed:
+		e.Subject, e.Body = c.word(0), s.shipment(c)
+	case waybill.ShipmentDelivered:
+		e.Source, e.Subject, e.Body = "carrier", c.word(0), &waybill.Delivery{Shipment: c.word(0)}
+	case waybill.InvoicePosted, waybill.CreditPosted:
+		e.Source, e.Subject, e.Body = "erp", c.word(0), posting(c)
+	case waybill.InvoicePaid:
+		e.Source, e.Subject, e.Body = "erp", c.word(0), &waybill.Payment{Payment: c.word(0)}
+	case waybill.CommandGiven:
+		e.Source, e.Body = "waybill", &Command{Command: verbs[c.verb], Reason: c.opts["why"], Actor: "ops", ID: c.word(0)}
+	case waybill.TimerFired:
+		e.Source, e.Body = "waybill", &Fired{Name: c.word(0)}
+	case waybill.EntityTouched:
+		e.Source, e.Body = "waybill", &Touched{Kind: c.word(0), ID: c.word(1)}
+	default:
+		name := c.word(0)
+		if name == "" {
+			if v := s.find(waybill.WarehouseOrder, ""); v != nil {
+				name = v.Key
+			}
+		}
+		e.Subject, e.Body = name, &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: name, Version: c.version(), Lines: c.lines}
+	}
+	return e, ok
+}
+
+var verbs = map[string]Verb{"hold": Hold, "release": Release, "recheck": Recheck, "op-cancel": Cancel, "settle-excess": SettleExcess}
+
+func (s *stagehand) order(c call) *waybill.Order {
+	o := &waybill.Order{Order: "SO-1", Version: c.version(), Customer: "C1", Currency: "EUR", PO: c.opts["po"],
+		Type: waybill.OrderType(c.opts["type"]), RequestedShip: c.opts["ship"], ShipComplete: c.has("complete"),
+		ShipTo: &waybill.Party{Name: "Example Hardware", City: "Springfield", Country: "US"}, Tax: decimal(c.opts["tax"])}
+	if ch := c.opts["charge"]; ch != "" {
+		code, amount, _ := strings.Cut(ch, ":")
+		o.Charges = []waybill.Charge{{Code: code, Amount: decimal(amount)}}
+	}
+	for _, l := range c.lines {
+		uom := l.UOM
+		if uom == "" {
+			uom = "EA"
+		}
+		o.Lines = append(o.Lines, waybill.OrderLine{Line: l.Line, SKU: "SKU-" + l.Line, Qty: l.Qty, UOM: uom,
+			Price: decimal(c.price[l.Line]), Kind: waybill.LineKind(c.kind[l.Line])})
+	}
+	return o
+}
+
+func (s *stagehand) shipment(c call) *waybill.Shipment {
+	sh := &waybill.Shipment{Order: "SO-1", Shipment: c.word(0), Version: c.version(), ShippedAt: c.opts["at"], Carrier: "UPS",
+		Final: c.has("final"), Freight: decimal(c.opts["freight"]), Lines: c.lines}
+	if sh.ShippedAt == "" {
+		sh.ShippedAt = "2026-03-02T15:04:05Z"
+	}
+	if tr := c.opts["tracking"]; tr != "" {
+		sh.Packages = []waybill.Package{{Tracking: tr, Lines: c.lines}}
+	}
+	return sh
+}
+
+func posting(c call) *waybill.Posting {
+	p := &waybill.Posting{Order: "SO-1", Invoice: c.word(0), Version: c.version(), Currency: "EUR"}
+	for _, l := range c.lines {
+		p.Lines = append(p.Lines, waybill.PostingLine{Line: l.Line, Qty: l.Qty})
+	}
+	return p
+}
+
+// pick finds the document that a command is about: kind and, where several are
+// in question, its subject.
+func (s *stagehand) pick(c call, states ...string) (v *delivery, rest []string) {
+	kind, subject, rest := waybill.Kind(c.word(0)), "", c.words[1:]
+	if len(rest) > 0 && s.find(kind, rest[0]) != nil {
+		subject, rest = rest[0], rest[1:]
+	}
+	v = s.find(kind, subject, states...)
+	if v == nil {
+		s.t.Fatalf("%s %s: no such document in state %v", c.verb, strings.Join(c.words, " "), states)
+	}
+	return v, rest
+}
+
+func (s *stagehand) playAttempt(c call) []string {
+	v, _ := s.pick(c, "planned")
+	composed, out := s.attempt(v.Key)
+	return append([]string{"  > " + s.sentLine(v.Doc, composed)}, s.say(out)...)
+}
+
+func (s *stagehand) sentLine(doc Doc, d waybill.Document) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s %s %s:", doc.Target, doc.Kind, s.name(doc))
+	for _, l := range d.Lines {
+		fmt.Fprintf(&b, " %s=%s", l.Line, l.Qty)
+	}
+	return strings.TrimSuffix(b.String(), ":")
+}
+
+// playAnswer tells the target's (or an operator's) answer to a document.
+func (s *stagehand) playAnswer(c call) []string {
+	v, rest := s.pick(c, "sent")
+	a := &Settled{Key: v.Key}
+	for _, w := range rest {
+		word, detail, _ := strings.Cut(w, ":")
+		switch word {
+		case "done", "pending", "skipped", "absent", "partial":
+			a.Outcome = Outcome(word)
+			if detail != "" {
+				a.Receipt = &waybill.Receipt{Ref: detail}
+			}
+		case "refused":
+			code, status, _ := strings.Cut(detail, ":")
+			n, _ := strconv.Atoi(status)
+			a.Outcome, a.Problem = OutcomeRefused, &waybill.Problem{Code: code, Status: n}
+		case "not-approved":
+			a.Receipt = &waybill.Receipt{Result: []byte(`{"approved":false,"reasons":[{"kind":"` + detail + `","reason":"by the ERP"}]}`)}
+		case "no-verdict":
+			a.Receipt = &waybill.Receipt{}
+		case "price":
+			line, price, _ := strings.Cut(detail, ":")
+			a.Receipt = &waybill.Receipt{Result: []byte(`{"approved":true,"prices":[{"line":"` + line + `","price":"` + price + `"}]}`)}
+		default:
+			line, status, ok := strings.Cut(w, "=")
+			if !ok {
+				s.t.Fatalf("answer %v: what is %q?", c.words, w)
+			}
+			if a.Receipt == nil {
+				a.Receipt = &waybill.Receipt{}
+			}
+			a.Receipt.Lines = append(a.Receipt.Lines, waybill.LineOutcome{Line: line, Status: status})
+		}
+	}
+	if a.Outcome == "" {
+		a.Outcome = OutcomeDone
+	}
+	if a.Receipt == nil && (a.Outcome == OutcomeDone || a.Outcome == OutcomePartial) {
+		a.Receipt = &waybill.Receipt{}
+	}
+	if a.Receipt != nil && a.Receipt.Ref == "" {
+		a.Receipt.Ref = fmt.Sprintf("%s-%d", strings.ToUpper(v.Target), v.order)
+	}
+	if v.Kind == waybill.OrderCheck && a.Receipt != nil && a.Receipt.Result == nil && !slices.Contains(rest, "no-verdict") {
+		a.Receipt.Result = jsontext.Value(`{"approved":true}`)
+	}
+	return s.say(s.settle(a))
+}
+
+// say writes a decision in words.
+func (s *stagehand) say(out Decision) []string {
+	var lines []string
+	add := func(format string, args ...any) { lines = append(lines, "  "+fmt.Sprintf(format, args...)) }
+	for _, f := range out.Facts {
+		if f.Place == Applied && f.Event == s.events[len(s.events)-1].ID {
+			continue
+		}
+		e := s.events[slices.IndexFunc(s.events, func(e waybill.Event) bool { return e.ID == f.Event })]
+		reason := f.Reason
+		for _, v := range s.lanes {
+			reason = strings.ReplaceAll(reason, v.Key, "of "+string(v.Kind))
+		}
+		add("fact %s %s %s: %s", e.Type, e.Subject, f.Place, strings.TrimSuffix(reason, ": "))
+	}
+	for _, key := range out.Withdraw {
+		v := s.lanes[key]
+		add("- %s %s %s", v.Target, v.Kind, s.name(v.Doc))
+	}
+	for _, key := range out.Skip {
+		v := s.lanes[key]
+		add("x %s %s %s", v.Target, v.Kind, s.name(v.Doc))
+	}
+	for _, a := range out.Add {
+		why := a.Why
+		for _, v := range s.lanes {
+			why = strings.ReplaceAll(why, v.Key, string(v.Kind)+" "+s.name(v.Doc))
+		}
+		add("+ %s %s %s%s  (%s)", a.Target, a.Kind, s.name(a), s.extras(a), why)
+	}
+	for _, x := range out.Raise {
+		add("! %s %s: %s", x.Cause, s.about(x.ExceptionKey), x.Detail)
+	}
+	for _, k := range out.Clear {
+		add("! %s %s: cleared", k.Cause, s.about(k))
+	}
+	for _, t := range out.SetTimers {
+		add("timer %s at %s", t.Name, t.Due.Format(time.DateTime))
+	}
+	for _, name := range out.ClearTimers {
+		add("timer %s cleared", name)
+	}
+	if out.Watch != nil {
+		add("watch %s", strings.Join(out.Watch, " "))
+	}
+	if out.Unwatch != nil {
+		add("unwatch %s", strings.Join(out.Unwatch, " "))
+	}
+	return lines
+}
+
+func (s *stagehand) about(k ExceptionKey) string {
+	subject := k.Subject
+	if v := s.lanes[subject]; v != nil {
+		subject = string(v.Kind) + " " + s.name(v.Doc)
+	}
+	for _, e := range s.events {
+		if e.ID == subject {
+			subject = e.Subject
+		}
+	}
+	if k.Line != "" {
+		subject += " line " + k.Line
+	}
+	return subject
+}
+
+func (s *stagehand) extras(a Doc) string {
+	var b strings.Builder
+	if a.Revision > 0 {
+		fmt.Fprintf(&b, " revision %d", a.Revision)
+	}
+	if a.Supersedes != "" {
+		v := s.lanes[a.Supersedes]
+		fmt.Fprintf(&b, " supersedes revision %d", v.Revision)
+	}
+	if a.Compensates != "" {
+		v := s.lanes[a.Compensates]
+		fmt.Fprintf(&b, " compensates %s %s", v.Kind, s.name(v.Doc))
+	}
+	if a.Front {
+		b.WriteString(" at the front")
+	}
+	return b.String()
+}
+
+// show prints a document as it is composed, or as it was sent.
+func (s *stagehand) show(c call) []string {
+	v, _ := s.pick(c)
+	d := v.sent
+	if v.state == "planned" {
+		var err error
+		if d, err = Compose(s.s, v.Key, s.p); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	text, err := waybill.Marshal(d)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	out := jsontext.Value(strings.ReplaceAll(string(text), d.Key, "KEY"))
+	for _, other := range s.lanes {
+		out = jsontext.Value(strings.ReplaceAll(string(out), other.Key, "KEY-OF-"+string(other.Kind)))
+	}
+	if err := out.Indent(jsontext.WithIndentPrefix("  "), jsontext.WithIndent("  ")); err != nil {
+		s.t.Fatal(err)
+	}
+	return []string{"  " + string(out)}
+}
+
+// viewLines prints status, holds and every line's quantities that are not zero.
+func (s *stagehand) viewLines() []string {
+	v := s.s.View()
+	out := []string{"  status " + string(v.Status)}
+	for _, h := range v.Holds {
+		out = append(out, fmt.Sprintf("  hold %s: %s", h.Kind, h.Reason))
+	}
+	for _, l := range s.s.Totals() {
+		row := "  " + l.Line + ":"
+		for stage, q := range l.Quantities {
+			if !q.IsZero() {
+				row += fmt.Sprintf(" %s %s", waybill.Stage(stage), q)
+			}
+		}
+		out = append(out, row)
+	}
+	return out
+}

@@ -1,0 +1,124 @@
+package reconcile
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/process"
+)
+
+// line compares what the floor reported of a line with what the books hold.
+func (r *run) line(w *ledger.Waybill, state *process.Sales, ds []lane.Delivery, v *process.LineView) {
+	b := r.booked[w.Ref+"\x00"+v.Line]
+	if b == nil {
+		b = &bookedLine{}
+	}
+	price, currency := priceOf(state, v.Line)
+	add := func(c Control, qty waybill.Decimal, kind waybill.Kind) {
+		if qty.Sign() <= 0 {
+			return
+		}
+		cause, action, since := r.explain(ds, kind, b)
+		if since.IsZero() {
+			since = w.UpdatedAt
+		}
+		r.rep.Breaks = append(r.rep.Breaks, Break{Control: c, Order: w.Ref, Line: v.Line, Qty: qty,
+			Money: waybill.RoundAmount(qty.Mul(price), currency), Currency: currency, Since: since, Cause: cause, Action: action})
+	}
+	switch r.sys.Role {
+	case waybill.RoleERP:
+		if !isStock(state, v.Line) {
+			return // it is billed without being shipped
+		}
+		add(ShippedNotPosted, v.Shipped.Sub(b.posted), waybill.ShipmentPosting)
+		add(PostedNotShipped, b.posted.Sub(v.Shipped), waybill.ShipmentReversal)
+		if billable(state) {
+			add(ShippedNotInvoiced, v.Shipped.Sub(b.invoiced), waybill.Invoice)
+		}
+		add(InvoicedNotShipped, b.invoiced.Sub(v.Shipped), waybill.CreditMemo)
+		if !b.posted.Equal(v.Posted) || !b.invoiced.Equal(v.Invoiced) {
+			add(Quantity, waybill.MaxDecimal(distance(b.posted, v.Posted), distance(b.invoiced, v.Invoiced)), waybill.ShipmentPosting)
+		}
+	case waybill.RoleWMS:
+		if v.Allocated.Sign() > 0 { // a warehouse that reports no allocations can't be measured by them
+			add(ReleasedNotAllocated, v.Released.Sub(v.Allocated).Sub(v.Cancelled).Sub(v.Backordered), waybill.WarehouseOrder)
+		}
+	}
+}
+
+func distance(a, b waybill.Decimal) waybill.Decimal {
+	d := a.Sub(b)
+	if d.Sign() < 0 {
+		return d.Neg()
+	}
+	return d
+}
+
+func priceOf(state *process.Sales, line string) (waybill.Decimal, string) {
+	o := state.Content()
+	if o == nil {
+		return waybill.Decimal{}, ""
+	}
+	for i := range o.Lines {
+		if o.Lines[i].Line == line {
+			return o.Lines[i].Price, o.Currency
+		}
+	}
+	return waybill.Decimal{}, o.Currency
+}
+
+func isStock(state *process.Sales, line string) bool {
+	if o := state.Content(); o != nil {
+		for i := range o.Lines {
+			if o.Lines[i].Line == line {
+				return o.Lines[i].IsStock()
+			}
+		}
+	}
+	return true
+}
+
+func billable(state *process.Sales) bool {
+	o := state.Content()
+	return o == nil || o.Type.Billable()
+}
+
+// explain finds why a line differs among the documents of its order, and
+// proposes the one thing that repairs it.
+func (r *run) explain(ds []lane.Delivery, kind waybill.Kind, b *bookedLine) (cause, action string, since time.Time) {
+	for i := range ds {
+		d := &ds[i]
+		if d.Target != r.sys.Name || d.Kind != kind && !before(d.Kind, kind) {
+			continue
+		}
+		switch {
+		case d.State == lane.Done || d.State == lane.Cancelled:
+			continue
+		case d.State == lane.Skipped:
+			return "skipped", fmt.Sprintf("%s was skipped (%s): enter it in %s by hand, or settle it with its number", d.Kind, d.Reason, r.sys.Name), d.DecidedAt
+		case d.State == lane.Parked:
+			return "parked", fmt.Sprintf("%s is parked (%s): correct the cause and retry delivery %s", d.Kind, d.Reason, d.Key), d.DecidedAt
+		default:
+			return "in_flight", fmt.Sprintf("wait: %s is %s", d.Kind, d.State), d.DecidedAt
+		}
+	}
+	if b.byHand {
+		return "by_hand", "an entry without a key was made in " + r.sys.Name + ": link it to the order or reverse it", since
+	}
+	return "missing", "no document on its way explains it: replay the order", since
+}
+
+// before reports whether a document of the first kind has to be in the books
+// before one of the second can be.
+func before(first, second waybill.Kind) bool {
+	switch second {
+	case waybill.Invoice:
+		return first == waybill.ShipmentPosting || first == waybill.SalesOrder
+	case waybill.ShipmentPosting:
+		return first == waybill.SalesOrder
+	}
+	return false
+}

@@ -1,0 +1,222 @@
+package sandbox
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// bodyMax bounds what a target reads of a request.
+const bodyMax = 1 << 20
+
+// document is a posted business document (system contract T1), as far as the
+// systems here look into it.
+type document struct {
+	Kind        string            `json:"kind"`
+	Order       string            `json:"order"`
+	Key         string            `json:"key"`
+	Version     int               `json:"version"`
+	Seq         int               `json:"seq"`
+	After       int               `json:"after"`
+	Revision    int               `json:"revision"`
+	Supersedes  string            `json:"supersedes"`
+	Compensates string            `json:"compensates"`
+	Covers      []json.RawMessage `json:"covers"`
+	Lines       []docLine         `json:"lines"`
+	Data        docData           `json:"data"`
+
+	lane string // Waybill-Lane
+	sum  [32]byte
+}
+
+// docLine is a line of a document; qty is read from Qty.
+type docLine struct {
+	Line  string `json:"line"`
+	SKU   string `json:"sku"`
+	Qty   string `json:"qty"`
+	Price string `json:"price"`
+
+	qty, price amount
+	priced     bool
+}
+
+// docData are the members of data that the systems use. They stay raw until
+// asked for: what a system does not need it does not judge.
+type docData struct {
+	Shipment       json.RawMessage `json:"shipment"`
+	Return         json.RawMessage `json:"return"`
+	WarehouseOrder json.RawMessage `json:"warehouse_order"`
+	Customer       json.RawMessage `json:"customer"`
+	Document       json.RawMessage `json:"document"`
+	Total          json.RawMessage `json:"total"`
+}
+
+// text reads a member that is a string or a number, or an object that names
+// its id; "" where there is none.
+func text(raw json.RawMessage) string {
+	raw = bytes.TrimSpace(raw)
+	if len(raw) == 0 || string(raw) == "null" {
+		return ""
+	}
+	switch raw[0] {
+	case '"':
+		var s string
+		if json.Unmarshal(raw, &s) != nil {
+			return ""
+		}
+		return s
+	case '{':
+		var o struct {
+			ID       json.RawMessage `json:"id"`
+			Customer json.RawMessage `json:"customer"`
+		}
+		if json.Unmarshal(raw, &o) != nil {
+			return ""
+		}
+		if s := text(o.Customer); s != "" {
+			return s
+		}
+		return text(o.ID)
+	case '[':
+		return ""
+	}
+	return string(raw)
+}
+
+// Call is the head of one T1 request, recorded before anything is judged.
+type Call struct {
+	Key      string
+	Lane     string
+	Seq      int
+	Attempt  int
+	Epoch    int64
+	After    int // of the body
+	Deadline time.Time
+	Digest   string // of the body, as in Content-Digest
+	Arrived  time.Time
+}
+
+// readCall takes the request headers of T0.
+func readCall(h http.Header, now time.Time) (Call, *refusal) {
+	c := Call{Key: h.Get("Idempotency-Key"), Lane: h.Get("Waybill-Lane"), Arrived: now}
+	if !isID(c.Key) {
+		return c, malformed("idempotency_key", "Idempotency-Key %q is no id", c.Key)
+	}
+	if !isID(c.Lane) {
+		return c, malformed("lane", "Waybill-Lane %q is no id", c.Lane)
+	}
+	var err error
+	if c.Seq, err = strconv.Atoi(h.Get("Waybill-Seq")); err != nil || c.Seq < 1 {
+		return c, malformed("seq", "Waybill-Seq %q is no number from 1", h.Get("Waybill-Seq"))
+	}
+	if c.Attempt, err = strconv.Atoi(h.Get("Waybill-Attempt")); err != nil || c.Attempt < 1 {
+		return c, malformed("attempt", "Waybill-Attempt %q is no number from 1", h.Get("Waybill-Attempt"))
+	}
+	if c.Epoch, err = strconv.ParseInt(h.Get("Waybill-Epoch"), 10, 64); err != nil || c.Epoch < 0 {
+		return c, malformed("epoch", "Waybill-Epoch %q is no number from 0", h.Get("Waybill-Epoch"))
+	}
+	if c.Deadline, err = time.Parse(time.RFC3339Nano, h.Get("Waybill-Deadline")); err != nil {
+		return c, malformed("deadline", "Waybill-Deadline %q is no RFC 3339 time", h.Get("Waybill-Deadline"))
+	}
+	return c, nil
+}
+
+// isID says whether s matches [A-Za-z0-9._~-]{1,128} (G1).
+func isID(s string) bool {
+	if len(s) == 0 || len(s) > 128 {
+		return false
+	}
+	for i := range len(s) {
+		c := s[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '.', c == '_', c == '~', c == '-':
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// readDocument decodes a body and compares it with its headers.
+func readDocument(body []byte, sum [32]byte, c Call) (*document, *refusal) {
+	d := &document{lane: c.Lane, sum: sum}
+	if err := json.Unmarshal(body, d); err != nil {
+		return nil, malformed("body_not_json", "body: %v", err)
+	}
+	switch {
+	case d.Kind == "":
+		return nil, malformed("kind_missing", "body has no kind")
+	case d.Key != c.Key:
+		return nil, malformed("key_differs", "body has key %q, the header %q", d.Key, c.Key)
+	case d.Seq != c.Seq:
+		return nil, malformed("seq_differs", "body has seq %d, the header %d", d.Seq, c.Seq)
+	case d.Order != "" && len(d.Covers) == 0 && d.Order != c.Lane && d.Order[0] != '~' && c.Lane[:min(2, len(c.Lane))] != "~~":
+		return nil, malformed("lane_differs", "body is of order %q, its lane is %q", d.Order, c.Lane)
+	}
+	if d.Version == 0 {
+		d.Version = 1
+	}
+	return d, d.readLines()
+}
+
+// readLines reads the quantities and prices.
+func (d *document) readLines() *refusal {
+	for i := range d.Lines {
+		l := &d.Lines[i]
+		var err error
+		if l.qty, err = parseAmount(l.Qty); err != nil {
+			return &refusal{status: 422, code: "qty_unreadable", line: l.Line, detail: "line " + l.Line + ": " + err.Error()}
+		}
+		if l.Price == "" {
+			continue
+		}
+		if l.price, err = parseAmount(l.Price); err != nil {
+			return &refusal{status: 422, code: "price_unreadable", line: l.Line, detail: "line " + l.Line + ": " + err.Error()}
+		}
+		l.priced = true
+	}
+	return nil
+}
+
+// refusal is an answer of problem+json (G3).
+type refusal struct {
+	status             int
+	code, line, detail string
+	early              bool // it came because a document it builds on is missing
+}
+
+// refuse makes the usual refusal: 422 with a code.
+func refuse(code, line, format string, args ...any) *refusal {
+	return &refusal{status: http.StatusUnprocessableEntity, code: code, line: line, detail: fmt.Sprintf(format, args...)}
+}
+
+// missing refuses a document whose predecessor the system does not hold.
+func missing(code, format string, args ...any) *refusal {
+	r := refuse(code, "", format, args...)
+	r.early = true
+	return r
+}
+
+// malformed makes a 400.
+func malformed(code, format string, args ...any) *refusal {
+	return &refusal{status: http.StatusBadRequest, code: code, detail: fmt.Sprintf(format, args...)}
+}
+
+// problem renders a refusal.
+func (r *refusal) problem() []byte {
+	b, err := json.Marshal(struct {
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Code   string `json:"code"`
+		Detail string `json:"detail,omitempty"`
+		Line   string `json:"line,omitempty"`
+	}{"about:blank", http.StatusText(r.status), r.status, r.code, r.detail, r.line})
+	if err != nil {
+		return []byte(`{"code":"internal"}`)
+	}
+	return b
+}

@@ -1,0 +1,93 @@
+package sandbox
+
+import (
+	"net/http"
+	"strconv"
+	"time"
+)
+
+// entityPage is how many records T6 gives at once.
+const entityPage = 100
+
+// entities serves the ERP's master data (T6). It has not changed since the
+// world began, so that "since" asks for all of it.
+func (e *erp) entities(w http.ResponseWriter, r *http.Request, what string) bool {
+	var n int
+	var one func(b []byte, i int) []byte
+	switch what {
+	case "items":
+		n, one = itemCount, func(b []byte, i int) []byte {
+			b = appendField(b, "sku", catalogue[i].sku)
+			return append(b, `,"base_uom":"EA","uoms":[{"uom":"EA","ratio":"1"}],"status":"active"`...)
+		}
+	case "customers":
+		n, one = customerCount, func(b []byte, i int) []byte {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return appendCustomer(b, customerID(i), e.limit(i))
+		}
+	case "prices":
+		n, one = itemCount, func(b []byte, i int) []byte {
+			b = appendField(b, "sku", catalogue[i].sku)
+			b = appendField(append(b, ','), "price", priceTexts[i])
+			return append(b, `,"currency":"USD","uom":"EA"`...)
+		}
+	case "inventory":
+		at := e.w.cfg.Now().UTC().Format(time.RFC3339Nano)
+		n, one = itemCount, func(b []byte, i int) []byte {
+			b = appendField(b, "sku", catalogue[i].sku)
+			b = appendField(append(b, ','), "warehouse", warehouseID)
+			b = append(appendAmount(append(b, `,"available":"`...), e.w.wms.onHand(i)), '"')
+			return appendField(append(b, ','), "as_of", at)
+		}
+	case "warehouses":
+		n, one = 1, func(b []byte, _ int) []byte {
+			b = appendField(b, "warehouse", warehouseID)
+			return appendField(append(b, ','), "zone", "UTC")
+		}
+	default:
+		return false
+	}
+	servePage(w, r, n, one)
+	return true
+}
+
+// warehouseID is the one warehouse.
+const warehouseID = "W1"
+
+// servePage writes a page of n records from the cursor on.
+func servePage(w http.ResponseWriter, r *http.Request, n int, one func([]byte, int) []byte) {
+	from := 0
+	if s := r.URL.Query().Get("cursor"); s != "" {
+		var err error
+		if from, err = strconv.Atoi(s); err != nil || from < 0 {
+			refused(w, malformed("cursor_malformed", "cursor=%q was not given by this system", s))
+			return
+		}
+	}
+	b := []byte(`{"items":[`)
+	to := min(from+entityPage, n)
+	for i := from; i < to; i++ {
+		if i > from {
+			b = append(b, ',')
+		}
+		b = append(one(append(b, '{'), i), '}')
+	}
+	b = append(b, `],"next":`...)
+	if to < n {
+		b = appendText(b, strconv.Itoa(to))
+	} else {
+		b = append(b, "null"...)
+	}
+	answer(w, http.StatusOK, append(b, '}'), "Content-Type", jsonType)
+}
+
+// entities: the warehouse is no system of record.
+func (m *wms) entities(http.ResponseWriter, *http.Request, string) bool { return false }
+
+// onHand is what a bin holds.
+func (m *wms) onHand(item int) amount {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.stock[item]
+}

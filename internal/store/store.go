@@ -1,0 +1,123 @@
+// Package store gathers what the engine keeps: the small interfaces of ledger,
+// lane, exception and audit in one transaction. SQLite and PostgreSQL stand
+// behind it; storetest is what both must agree on.
+//
+// SQL is the truth: nothing is acknowledged, sent or shown as done before the
+// commit that holds it has returned.
+package store
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/waybillhq/waybill/internal/audit"
+	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/ledger"
+)
+
+// ErrNotFound is returned where a single thing was asked for and is not there.
+var ErrNotFound = errors.New("not found")
+
+// ErrFenced is returned by a commit whose shard has a newer owner. The writer
+// drops its memory and starts over.
+var ErrFenced = errors.New("the shard has a newer owner")
+
+// Store is a database that keeps Waybill's promises. Reads are safe for
+// concurrent use; writes go through one Tx at a time per owner.
+type Store interface {
+	ledger.Reader
+	lane.Reader
+	exception.Reader
+	audit.Reader
+	TimerReader
+
+	// Begin starts the one write transaction of a batch.
+	Begin(ctx context.Context) (Tx, error)
+	// Acquire makes the caller the owner of all shards: every epoch rises, so
+	// that an owner before it is fenced. It returns the heads of the chains.
+	Acquire(ctx context.Context, replica string) ([]ledger.Head, error)
+	// Reserve hands out n ids that nobody had before, rising, and returns the
+	// first.
+	Reserve(ctx context.Context, n int64) (int64, error)
+	// Setting reads a small durable value; ErrNotFound where it was never set.
+	Setting(ctx context.Context, name string) (string, error)
+	// Check reads the database for damage and returns what it found.
+	Check(ctx context.Context) ([]string, error)
+	// Backup writes a consistent copy while the store is in use.
+	Backup(ctx context.Context, path string) error
+	// Statistics are the store's own counters since it was opened.
+	Statistics() Statistics
+	Close() error
+}
+
+// Statistics count what a store did since it was opened.
+type Statistics struct {
+	Commits      int64
+	BytesWritten int64 // to log and database; 0 where unknown
+}
+
+// Tx is one batch. Its phases go in this order: KeepMessages, Write, Commit.
+type Tx interface {
+	// KeepMessages inserts messages. Where (source, dedupe id) is known
+	// already, nothing is inserted and the known one is returned at its index
+	// (with ID, SHA256, FirstEvent, Events, Status set); other indexes are nil.
+	// A repetition within one call is known by the first of it.
+	KeepMessages(ctx context.Context, ms []ledger.Message) ([]*ledger.Message, error)
+	// Write writes the rest of the batch.
+	Write(ctx context.Context, b *Batch) error
+	// Commit makes the batch durable. When it fails the outcome is unknown:
+	// the caller drops its memory and reads again.
+	Commit(ctx context.Context) error
+	// Rollback drops the batch; harmless after Commit.
+	Rollback() error
+}
+
+// Batch is everything one transaction writes beside messages. The order of the
+// fields is the order of writing.
+type Batch struct {
+	Heads          []ledger.Head // shards that got events; epoch must be the stored one
+	Waybills       []ledger.Waybill
+	Events         []ledger.Event
+	EventStates    []ledger.StateChange
+	References     []ledger.Reference // repetitions are ignored
+	Deliveries     []lane.Delivery    // inserted, or replaced by id
+	Bodies         []lane.Body
+	Attempts       []lane.Attempt
+	Timers         []Timer // set, replacing one of the same name
+	ClearTimers    []TimerName
+	Watches        []Watch
+	Unwatch        []Watch
+	Exceptions     []exception.Exception // inserted, or replaced by id
+	Audit          []audit.Entry
+	Settings       map[string]string
+	MessageUpdates []ledger.Message // FirstEvent, Events, Status, Reason by ID
+}
+
+// TimerName names a durable timer of a waybill (0: of the installation).
+type TimerName struct {
+	Waybill int64
+	Name    string
+}
+
+// Timer is a durable deadline.
+type Timer struct {
+	TimerName
+	Due time.Time
+}
+
+// Watch says that a waybill wants to hear of changes to an entity, e.g.
+// "customer:C1" while its order is held.
+type Watch struct {
+	Entity  string
+	Waybill int64
+}
+
+// TimerReader reads timers and watches.
+type TimerReader interface {
+	// Timers streams all timers, soonest first.
+	Timers(ctx context.Context, each func(Timer) error) error
+	// Watching lists the waybills that watch an entity.
+	Watching(ctx context.Context, entity string, limit int) ([]int64, error)
+}

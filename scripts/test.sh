@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# What CI runs, in phases. A failing phase does not hide the later ones; the
+# summary names them all, and one failure fails the whole.
+set -uo pipefail
+cd "$(dirname "$0")/.."
+export CGO_ENABLED=0
+
+failed=() summary=()
+phase() { # NAME COMMAND...
+	local name=$1 begin=$SECONDS verdict=ok
+	shift
+	printf '\n== %s\n' "$name"
+	"$@" </dev/null || { verdict=FAILED failed+=("$name"); }
+	summary+=("$(printf '%-10s %-6s %4d s' "$name" "$verdict" $((SECONDS - begin)))")
+}
+
+format() {
+	local files
+	files=$(gofmt -l .) || return
+	[ -z "$files" ] || { printf 'not formatted (make fmt):\n%s\n' "$files"; return 1; }
+}
+
+phase install scripts/install-test-deps.sh
+phase format format
+phase vet go vet ./...
+phase test go test -count=1 -timeout 10m ./...
+phase race scripts/race.sh
+phase lint go tool -modfile=tools/go.mod golangci-lint run ./...
+phase vuln scripts/vuln.sh
+
+printf '\n== summary (%d s)\n' "$SECONDS"
+printf '%s\n' "${summary[@]}"
+if [ ${#failed[@]} -gt 0 ]; then
+	printf 'FAILED: %s\n' "${failed[*]}"
+	exit 1
+fi
+echo "all passed"
