@@ -99,7 +99,10 @@ func (s *suite) env(base string) connector.Env {
 func (s *suite) open(t *testing.T, handler http.Handler) (connector.Connector, *httptest.Server) {
 	t.Helper()
 	server := httptest.NewServer(handler)
-	t.Cleanup(server.Close)
+	t.Cleanup(func() {
+		server.CloseClientConnections() // whoever still waits for an answer gets none
+		server.Close()
+	})
 	env := s.env(server.URL)
 	env.Client = client(t)
 	return s.openEnv(t, env), server

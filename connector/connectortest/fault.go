@@ -1,6 +1,7 @@
 package connectortest
 
 import (
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -96,5 +97,9 @@ func redirect(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusTemporaryRedirect)
 }
 
-// hang answers when its caller has gone.
-func hang(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }
+// hang answers when its caller has gone. The server notices that only once it
+// has read the request's body.
+func hang(_ http.ResponseWriter, r *http.Request) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}

@@ -22,9 +22,11 @@ const deadlineFormat = "2006-01-02T15:04:05.000Z07:00"
 // GetBody, without which Go's transport can't send a body a second time.
 func (s *system) Deliver(ctx context.Context, a connector.Attempt) (waybill.Outcome, error) {
 	// A connection makes bytes possible. Until there is one nothing was sent;
-	// from then on only an answer tells.
-	var connected atomic.Bool
+	// from then on only an answer tells. A transport that does not even say
+	// that it looks for a connection says nothing at all: in doubt.
+	var asked, connected atomic.Bool
 	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GetConn: func(string) { asked.Store(true) },
 		GotConn: func(httptrace.GotConnInfo) { connected.Store(true) },
 	})
 	req, err := s.request(ctx, a)
@@ -37,7 +39,7 @@ func (s *system) Deliver(ctx context.Context, a connector.Attempt) (waybill.Outc
 		return s.classify(a.Kind, r), nil
 	case r.status != 0:
 		return s.classifyHead(r, err), nil
-	case !connected.Load():
+	case asked.Load() && !connected.Load():
 		return waybill.Outcome{Verdict: waybill.NotSent, Note: "no connection: " + err.Error()}, nil
 	}
 	return waybill.Outcome{Verdict: waybill.InDoubt, Note: "no answer: " + err.Error()}, nil

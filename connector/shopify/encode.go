@@ -9,34 +9,55 @@ import (
 	"github.com/waybillhq/waybill"
 )
 
-// members is a JSON object under construction, without its braces. Members
-// with nothing to say are left out.
+// members is JSON under construction: everything is written into one buffer,
+// from the outermost object inwards. Members with nothing to say are left out.
 type members []byte
-
-type member struct {
-	name  string
-	value jsontext.Value
-}
 
 // restName is the member that holds what the dictionary has no field for, as
 // Shopify sent it. It stands apart so that no field of Shopify's can be taken
 // for one of the dictionary's.
 const restName = "shopify"
 
-func (m members) raw(name string, value []byte) members {
-	switch {
-	case len(value) == 0, string(value) == "null", string(value) == "{}", string(value) == `""`:
-		return m
-	case len(m) > 0:
-		m = append(m, ',')
-	}
-	m = append(m, '"')
-	m = append(m, name...) // a name of this package: nothing to escape
-	m = append(m, `":`...)
-	return append(m, value...)
+// object begins the outermost object, with room for size bytes.
+func object(size int) members { return append(make(members, 0, size), '{') }
+
+// key begins a member. Names are this package's: there is nothing to escape.
+func (m members) key(name string) members {
+	m = append(m.comma(), '"')
+	m = append(m, name...)
+	return append(m, `":`...)
 }
 
-func (m members) text(name, value string) members { return m.raw(name, quote(value)) }
+func (m members) comma() members {
+	if c := m[len(m)-1]; c == '{' || c == '[' {
+		return m
+	}
+	return append(m, ',')
+}
+
+func (m members) raw(name string, value []byte) members {
+	switch string(value) {
+	case "", "null", "{}", `""`:
+		return m
+	}
+	return append(m.key(name), value...)
+}
+
+func (m members) text(name, value string) members {
+	if value == "" {
+		return m
+	}
+	return m.key(name).quote(value)
+}
+
+// quote writes a text. One that is not UTF-8 was refused when it was read.
+func (m members) quote(s string) members {
+	b, err := jsontext.AppendQuote(m, s)
+	if err != nil {
+		return append(m, `""`...)
+	}
+	return b
+}
 
 func (m members) number(name string, d waybill.Decimal) members { return m.text(name, d.String()) }
 
@@ -44,14 +65,14 @@ func (m members) integer(name string, n int64) members {
 	if n == 0 {
 		return m
 	}
-	return m.raw(name, strconv.AppendInt(nil, n, 10))
+	return strconv.AppendInt(m.key(name), n, 10)
 }
 
 func (m members) flag(name string, value bool) members {
 	if !value {
 		return m
 	}
-	return m.raw(name, []byte("true"))
+	return append(m.key(name), "true"...)
 }
 
 // all adds the members of an object.
@@ -60,101 +81,90 @@ func (m members) all(object jsontext.Value) members {
 	if len(inner) < 2 || inner[0] != '{' {
 		return m
 	}
-	inner = bytes.TrimSpace(inner[1 : len(inner)-1])
-	if len(inner) == 0 {
+	if inner = bytes.TrimSpace(inner[1 : len(inner)-1]); len(inner) == 0 {
 		return m
 	}
-	if len(m) > 0 {
-		m = append(m, ',')
-	}
-	return append(m, inner...)
+	return append(m.comma(), inner...)
 }
 
-// rest adds the member "shopify": what was not mapped, and the kept parts.
-func (m members) rest(unknown jsontext.Value, kept ...member) members {
-	r := make(members, 0, len(unknown)+256).all(unknown)
-	for _, k := range kept {
-		r = r.raw(k.name, k.value)
+// nested adds an object, unless it stays empty.
+func (m members) nested(name string, write func(members) members) members {
+	start := len(m)
+	m = write(append(m.key(name), '{'))
+	if m[len(m)-1] == '{' {
+		return m[:start]
 	}
-	return m.raw(restName, r.value())
+	return append(m, '}')
 }
 
-// value is the object, nil where it has no members.
+// value ends the outermost object; nil where it has no members.
 func (m members) value() jsontext.Value {
-	if len(m) == 0 {
+	if len(m) <= 1 {
 		return nil
 	}
-	return append(append(append(make([]byte, 0, len(m)+2), '{'), m...), '}')
+	return jsontext.Value(append(m, '}'))
 }
 
-func quote(s string) jsontext.Value {
-	if s == "" {
-		return nil
+// objects adds a list of objects.
+func objects[T any](m members, name string, items []T, write func(members, *T) members) members {
+	m = append(m.key(name), '[')
+	for i := range items {
+		m = append(write(append(m.comma(), '{'), &items[i]), '}')
 	}
-	b, err := jsontext.AppendQuote(nil, s)
-	if err != nil { // not UTF-8, which the decoder has refused before
-		return nil
-	}
-	return b
+	return append(m, ']')
 }
 
 // appendOrder writes an order as the canonical model does: the dictionary's
 // fields in their order, then what it has none for.
 func appendOrder(m members, o *waybill.Order) members {
 	m = m.text("order", o.Order).integer("version", o.Version).text("customer", o.Customer).
-		text("currency", o.Currency).text("po", o.PO).text("terms", o.Terms).
-		raw("ship_to", appendParty(o.ShipTo)).raw("bill_to", appendParty(o.BillTo))
+		text("currency", o.Currency).text("po", o.PO).text("terms", o.Terms)
+	m = appendParty(appendParty(m, "ship_to", o.ShipTo), "bill_to", o.BillTo)
 	if !o.Tax.IsZero() {
 		m = m.number("tax", o.Tax)
 	}
 	if len(o.Charges) > 0 {
-		m = m.raw("charges", list(o.Charges, func(c *waybill.Charge) jsontext.Value {
-			return members{}.text("code", c.Code).number("amount", c.Amount).value()
-		}))
+		m = objects(m, "charges", o.Charges, func(m members, c *waybill.Charge) members {
+			return m.text("code", c.Code).number("amount", c.Amount)
+		})
 	}
-	return m.raw("lines", list(o.Lines, appendLine)).text("channel_order", o.ChannelOrder).all(o.Unknown)
+	return objects(m, "lines", o.Lines, appendLine).text("channel_order", o.ChannelOrder).all(o.Unknown)
 }
 
-func appendLine(l *waybill.OrderLine) jsontext.Value {
-	m := make(members, 0, len(l.Unknown)+160).text("line", l.Line).text("sku", l.SKU).number("qty", l.Qty).text("uom", l.UOM)
+func appendLine(m members, l *waybill.OrderLine) members {
+	m = m.text("line", l.Line).text("sku", l.SKU).number("qty", l.Qty).text("uom", l.UOM)
 	if !l.Price.IsZero() {
 		m = m.number("price", l.Price)
 	}
-	return m.text("kind", string(l.Kind)).text("description", l.Description).all(l.Unknown).value()
+	return m.text("kind", string(l.Kind)).text("description", l.Description).all(l.Unknown)
 }
 
-func appendParty(p *waybill.Party) jsontext.Value {
+func appendParty(m members, name string, p *waybill.Party) members {
 	if p == nil {
-		return nil
+		return m
 	}
-	m := make(members, 0, len(p.Unknown)+320).text("name", p.Name).text("company", p.Company)
-	if len(p.Lines) > 0 {
-		m = m.raw("address", list(p.Lines, func(s *string) jsontext.Value { return quote(*s) }))
-	}
-	return m.text("city", p.City).text("region", p.Region).text("postal", p.Postal).text("country", p.Country).
-		text("phone", p.Phone).text("email", p.Email).all(p.Unknown).value()
+	return m.nested(name, func(m members) members {
+		m = m.text("name", p.Name).text("company", p.Company)
+		if len(p.Lines) > 0 {
+			m = append(m.key("address"), '[')
+			for _, l := range p.Lines {
+				m = m.comma().quote(l)
+			}
+			m = append(m, ']')
+		}
+		return m.text("city", p.City).text("region", p.Region).text("postal", p.Postal).text("country", p.Country).
+			text("phone", p.Phone).text("email", p.Email).all(p.Unknown)
+	})
 }
 
 func appendCancel(m members, c *waybill.CancelRequest) members {
 	m = m.text("order", c.Order).text("request", c.Request).integer("version", c.Version)
 	if len(c.Lines) > 0 {
-		m = m.raw("lines", list(c.Lines, appendQty))
+		m = objects(m, "lines", c.Lines, appendQty)
 	}
 	return m.all(c.Unknown)
 }
 
-func appendQty(l *waybill.LineQty) jsontext.Value {
-	return members{}.text("line", l.Line).number("qty", l.Qty).value()
-}
-
-// list writes a list.
-func list[T any](items []T, write func(*T) jsontext.Value) []byte {
-	b := []byte{'['}
-	for i := range items {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = append(b, write(&items[i])...)
-	}
-	return append(b, ']')
+func appendQty(m members, l *waybill.LineQty) members {
+	return m.text("line", l.Line).number("qty", l.Qty)
 }

@@ -137,11 +137,9 @@ func (l *lineItem) kind() waybill.LineKind {
 }
 
 func (l *lineItem) canonical(id string, qty int64) waybill.OrderLine {
-	rest := members{}.rest(l.Unknown,
-		member{"sku", quote(l.SKU)}, member{"variant_id", l.VariantID}, member{"product_id", l.ProductID},
-		member{"tax_lines", l.taxRest()})
 	return waybill.OrderLine{Line: id, SKU: l.stockKeepingUnit(id), Qty: waybill.NewDecimal(qty), UOM: "EA",
-		Price: l.PriceSet.or(l.Price), Kind: l.kind(), Description: l.Name, Unknown: rest.value()}
+		Price: l.PriceSet.or(l.Price), Kind: l.kind(), Description: l.Name,
+		Unknown: object(len(l.Unknown)+256).nested(restName, l.rest).value()}
 }
 
 // stockKeepingUnit is the line's SKU in the characters that ids have, others
@@ -161,12 +159,14 @@ func (l *lineItem) stockKeepingUnit(id string) string {
 	return "shopify-line-" + id
 }
 
-// taxRest writes the line's taxes as they came, for whoever files them.
-func (l *lineItem) taxRest() jsontext.Value {
+// rest writes what was not mapped, what an item mapping starts from, and the
+// taxes as they came for whoever files them.
+func (l *lineItem) rest(m members) members {
+	m = m.all(l.Unknown).text("sku", l.SKU).raw("variant_id", l.VariantID).raw("product_id", l.ProductID)
 	if len(l.TaxLines) == 0 {
-		return nil
+		return m
 	}
-	return list(l.TaxLines, func(t *taxLine) jsontext.Value {
-		return members{}.number("price", t.PriceSet.or(t.Price)).all(t.Unknown).value()
+	return objects(m, "tax_lines", l.TaxLines, func(m members, t *taxLine) members {
+		return m.number("price", t.PriceSet.or(t.Price)).all(t.Unknown)
 	})
 }

@@ -140,7 +140,9 @@ func (a *address) party(email string) *waybill.Party {
 			p.Lines = append(p.Lines, l)
 		}
 	}
-	p.Unknown = members{}.rest(a.Unknown).value()
+	if len(a.Unknown) > len(`{}`) {
+		p.Unknown = object(len(a.Unknown)+16).nested(restName, func(m members) members { return m.all(a.Unknown) }).value()
+	}
 	return p
 }
 
@@ -242,28 +244,29 @@ func (o *order) charges(discount waybill.Decimal, tipped bool) []waybill.Charge 
 // use, the flags that change how amounts and the order are to be read, and the
 // untouched rest.
 func (o *order) unknown() jsontext.Value {
-	m := members{}.text("channel_name", o.Name).flag("test", o.Test).flag("taxes_included", o.TaxesIncluded)
-	return m.rest(o.Unknown, o.keptParts()...).value()
+	m := object(len(o.Unknown)+1024).text("channel_name", o.Name).flag("test", o.Test).flag("taxes_included", o.TaxesIncluded)
+	return m.nested(restName, o.rest).value()
 }
 
 // cancellation is what a cancel request says beyond the dictionary.
 func (o *order) cancellation(own string) jsontext.Value {
-	m := members{}.text("channel_order", own).text("channel_name", o.Name).
+	m := object(len(o.Unknown)+1024).text("channel_order", own).text("channel_name", o.Name).
 		text("cancelled_at", o.CancelledAt).text("reason", o.CancelReason).flag("test", o.Test)
-	return m.rest(o.Unknown, o.keptParts()...).value()
+	return m.nested(restName, o.rest).value()
 }
 
-// keptParts are the parts of which only an id or a name is mapped.
-func (o *order) keptParts() []member {
-	parts := []member{{"email", quote(o.Email)}, {"phone", quote(o.Phone)}, {"cancel_reason", quote(o.CancelReason)}}
+// rest writes what was not mapped, and the parts of which only an id or a name
+// was.
+func (o *order) rest(m members) members {
+	m = m.all(o.Unknown).text("email", o.Email).text("phone", o.Phone).text("cancel_reason", o.CancelReason)
 	if o.Customer != nil {
-		parts = append(parts, member{"customer", o.Customer.Unknown})
+		m = m.raw("customer", o.Customer.Unknown)
 	}
 	if o.Company != nil {
-		parts = append(parts, member{"company", o.Company.Unknown})
+		m = m.raw("company", o.Company.Unknown)
 	}
 	if o.PaymentTerms != nil {
-		parts = append(parts, member{"payment_terms", o.PaymentTerms.Unknown})
+		m = m.raw("payment_terms", o.PaymentTerms.Unknown)
 	}
-	return parts
+	return m
 }

@@ -54,21 +54,21 @@ func (s *shop) translateRefund(system string, body []byte) ([]waybill.Event, err
 		return nil, err
 	}
 	ref, request := waybill.OrderName(s.env.OrderPrefix, own), "refund-"+id
-	unknown := members{}.text("channel_order", own).text("reason", r.Note).
-		rest(r.Unknown, member{"created_at", quote(r.CreatedAt)}).value()
+	unknown := object(len(r.Unknown)+256).text("channel_order", own).text("reason", r.Note).
+		nested(restName, func(m members) members { return m.all(r.Unknown).text("created_at", r.CreatedAt) }).value()
 	event := waybill.Event{Source: system, Flow: waybill.FlowSales, Ref: ref, Subject: request, Version: 1, OccurredAt: at}
 
 	var events []waybill.Event
 	if len(withdrawn) > 0 {
 		asked := &waybill.CancelRequest{Order: ref, Request: request, Lines: withdrawn, Unknown: unknown}
 		e := event
-		e.Type, e.Data, e.Body = waybill.OrderCancelRequested, appendCancel(nil, asked).value(), asked
+		e.Type, e.Data, e.Body = waybill.OrderCancelRequested, appendCancel(object(len(unknown)+256), asked).value(), asked
 		events = append(events, e)
 	}
 	if len(returned) > 0 {
 		e := event
 		e.Type = waybill.ReturnRequested
-		e.Data = members{}.text("order", ref).text("return", request).raw("lines", list(returned, appendQty)).all(unknown).value()
+		e.Data = objects(object(len(unknown)+256).text("order", ref).text("return", request), "lines", returned, appendQty).all(unknown).value()
 		events = append(events, e)
 	}
 	return events, nil

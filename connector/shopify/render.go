@@ -141,7 +141,7 @@ func renderAnswer(d waybill.Document, t *task) error {
 	answer := struct {
 		Kind    waybill.Kind   `json:"kind"`
 		Request string         `json:"request,omitzero"`
-		Version int64          `json:"version,omitzero"`
+		Version jsontext.Value `json:"version,omitzero"`
 		Result  string         `json:"result,omitzero"`
 		Lines   jsontext.Value `json:"lines,omitzero"`
 	}{}

@@ -82,7 +82,7 @@ func (s *shop) translateOrder(system string, t treatment, body []byte, triggered
 		if err != nil {
 			return nil, err
 		}
-		e.Data, e.Body = appendOrder(make(members, 0, len(body)/2), whole).value(), whole
+		e.Data, e.Body = appendOrder(object(len(body)), whole).value(), whole
 		events = append(events, e)
 	}
 	if o.CancelledAt == "" {
@@ -97,7 +97,7 @@ func (s *shop) translateOrder(system string, t treatment, body []byte, triggered
 	request := &waybill.CancelRequest{Order: ref, Request: "cancel-" + own, Version: event.Version,
 		Unknown: o.cancellation(own)}
 	event.Type, event.Subject = waybill.OrderCancelRequested, request.Request
-	event.Data, event.Body = appendCancel(nil, request).value(), request
+	event.Data, event.Body = appendCancel(object(len(request.Unknown)+256), request).value(), request
 	return append(events, event), nil
 }
 

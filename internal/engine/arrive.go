@@ -218,19 +218,22 @@ func (b *batch) shipmentDelivered(ctx context.Context, a *arrival, id int64, ev 
 		b.setTimer(nil, fmt.Sprintf("limbo:%d", id), b.now.Add(b.e.policy.Limbo))
 		return nil
 	}
-	// A shipment of several orders belongs to each; the row is the first one's.
-	var row *ledger.Event
-	for i, f := range fs {
-		if i == 0 {
-			row = b.recordAs(id, f, ev, a.message.ID)
-		} else if row, err = b.record(ctx, f, ev, a.message.ID); err != nil {
-			return err
-		}
-		if err := b.fold(ctx, f, ev, row); err != nil {
-			return err
-		}
+	// A shipment of several orders belongs to each; the message's own row is
+	// the first one's.
+	for _, f := range fs[1:] {
+		b.next = append(b.next, func() error { return b.again(ctx, f, *ev, a.message.ID) })
 	}
-	return nil
+	return b.fold(ctx, fs[0], ev, b.recordAs(id, fs[0], ev, a.message.ID))
+}
+
+// again records an event once more, for a further waybill that it names.
+func (b *batch) again(ctx context.Context, f *flow, ev waybill.Event, message int64) error {
+	ev.Flow, ev.Ref = f.row.Kind, f.row.Ref
+	row, err := b.record(ctx, f, &ev, message)
+	if err != nil {
+		return err
+	}
+	return b.fold(ctx, f, &ev, row)
 }
 
 // want remembers that an event waits for something nobody has named yet.
@@ -239,10 +242,17 @@ func (b *batch) want(entity string, event int64) {
 	b.e.wanted[entity] = true
 }
 
+// adoptSoon adopts what waits for an entity, after the arrivals.
+func (b *batch) adoptSoon(ctx context.Context, f *flow, entity string) {
+	if b.e.wanted[entity] {
+		b.next = append(b.next, func() error { return b.adopt(ctx, f, entity) })
+	}
+}
+
 // adopt folds the events that waited for a shipment into the waybill that
 // brought it.
 func (b *batch) adopt(ctx context.Context, f *flow, entity string) error {
-	if !b.e.wanted[entity] {
+	if !b.e.wanted[entity] { // adopted already
 		return nil
 	}
 	ids, err := b.e.store.Watching(ctx, "want:"+entity, 1000)
@@ -264,13 +274,9 @@ func (b *batch) adopt(ctx context.Context, f *flow, entity string) error {
 		}
 		b.changeState(id, ledger.Superseded, "adopted by "+f.row.Ref)
 		b.clear(nil, "limbo_expired", eventID(id), "adopted")
-		ev := &waybill.Event{Type: waiting.Type, Source: waiting.Source, Flow: f.row.Kind, Ref: f.row.Ref,
-			Subject: waiting.Subject, Version: waiting.Version, OccurredAt: waiting.OccurredAt, Data: waiting.Data}
-		row, err := b.record(ctx, f, ev, waiting.Message)
-		if err != nil {
-			return err
-		}
-		if err := b.fold(ctx, f, ev, row); err != nil {
+		ev := waybill.Event{Type: waiting.Type, Source: waiting.Source, Subject: waiting.Subject,
+			Version: waiting.Version, OccurredAt: waiting.OccurredAt, Data: waiting.Data}
+		if err := b.again(ctx, f, ev, waiting.Message); err != nil {
 			return err
 		}
 	}
@@ -356,14 +362,14 @@ func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *way
 			continue
 		}
 		watching[w] = false // once
-		f, err := b.e.flowByID(ctx, w)
-		if err != nil {
-			return err
-		}
-		if err := b.own(ctx, f, waybill.EntityTouched, &process.Touched{Kind: kind, ID: entity}); err != nil {
-			return err
-		}
 		touched++
+		b.next = append(b.next, func() error {
+			f, err := b.e.flowByID(ctx, w)
+			if err != nil {
+				return err
+			}
+			return b.own(ctx, f, waybill.EntityTouched, &process.Touched{Kind: kind, ID: entity})
+		})
 	}
 	row.Reason = fmt.Sprintf("%d held orders are checked again", touched)
 	return nil

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/waybillhq/waybill"
@@ -22,6 +24,7 @@ type batch struct {
 	w      store.Batch
 	events []*ledger.Event // in the order of their ids
 	flows  []*flow         // touched
+	next   []func() error  // what follows from the arrivals, once all are folded
 	after  []func()        // once committed
 	sends  []send          // attempts to let go, once committed
 	alerts []Alert
@@ -73,10 +76,8 @@ func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
 	if err := b.keepMessages(ctx, tx, ins); err != nil {
 		return err
 	}
-	for _, in := range ins {
-		if err := in.apply(ctx, b); err != nil {
-			return err
-		}
+	if err := b.applyInputs(ctx, ins); err != nil {
+		return err
 	}
 	if err := b.applyDue(ctx); err != nil {
 		return err
@@ -100,6 +101,43 @@ func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
 	e.stats.Batches.Add(1)
 	e.stats.Rounds.Add(int64(len(ins)))
 	b.done()
+	return nil
+}
+
+// applyInputs folds the arrivals first, then what follows from them, then the
+// rest: a message's events have their ids from its arrival, and a waybill's
+// events are folded in the order of their ids, so that a refolding agrees.
+func (b *batch) applyInputs(ctx context.Context, ins []input) error {
+	for _, in := range ins {
+		if a, ok := in.(*arrival); ok {
+			if err := a.apply(ctx, b); err != nil {
+				return err
+			}
+		}
+	}
+	if err := b.applyNext(); err != nil {
+		return err
+	}
+	for _, in := range ins {
+		if _, ok := in.(*arrival); ok {
+			continue
+		}
+		if err := in.apply(ctx, b); err != nil {
+			return err
+		}
+	}
+	return b.applyNext()
+}
+
+// applyNext does what follows; that may have consequences of its own.
+func (b *batch) applyNext() error {
+	for len(b.next) > 0 {
+		step := b.next[0]
+		b.next = b.next[1:]
+		if err := step(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
@@ -190,6 +228,9 @@ func (b *batch) seal() error {
 	b.sealTimers()
 	b.e.batchNo++
 	touched := map[int]bool{}
+	// A message's events have their ids from its arrival: the chain follows the
+	// ids, not the order of folding.
+	slices.SortFunc(b.events, func(x, y *ledger.Event) int { return cmp.Compare(x.ID, y.ID) })
 	b.w.Events = make([]ledger.Event, 0, len(b.events))
 	for _, row := range b.events {
 		head := &b.e.heads[row.Shard]

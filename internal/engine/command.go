@@ -313,5 +313,6 @@ func (b *batch) documentReport(ctx context.Context, a *arrival, id int64, ev *wa
 	}
 	d.EndedAt = b.now
 	s := d.Found(look, b.now, b.e.timing, b.e.opt.Chance())
-	return b.concluded(ctx, f, l, d, s, look.Receipt, look.Problem, "")
+	b.next = append(b.next, func() error { return b.concluded(ctx, f, l, d, s, look.Receipt, look.Problem, "") })
+	return nil
 }

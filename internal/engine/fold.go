@@ -93,9 +93,7 @@ func (b *batch) carryOut(ctx context.Context, f *flow, dec process.Decision, row
 	b.milestones(f)
 	for _, r := range dec.Refs {
 		if r.Kind == "shipment" {
-			if err := b.adopt(ctx, f, "shipment:"+r.Value); err != nil {
-				return err
-			}
+			b.adoptSoon(ctx, f, "shipment:"+r.Value)
 		}
 	}
 	return b.advance(ctx, f)
@@ -137,7 +135,7 @@ func (b *batch) addDocument(ctx context.Context, f *flow, doc process.Doc, row *
 		if d.Attempted() {
 			return fmt.Errorf("the process decided document %s of %s again after its first attempt", doc.Key, f.row.Ref)
 		}
-		d.Event, d.Why = row.ID, doc.Why
+		d.Event = row.ID
 		d.State, d.Reason, d.Next = lane.Waiting, "", lane.Stay
 		d.Dirty = true
 		l.queue.Sort()

@@ -33,6 +33,7 @@ func (s *Sales) Append(b []byte) []byte {
 	w.text("g", s.tag)
 	w.texts("l", s.table)
 	w.number("z", w.base)
+	w.number("e", int64(s.epoch))
 	w.list("f", len(s.facts), func(i int) { w.fact(s.facts[i]) })
 	w.list("d", len(s.docs), func(i int) { w.doc(s.docs[i]) })
 	w.list("h", len(s.holds), func(i int) {
@@ -52,7 +53,6 @@ func (s *Sales) Append(b []byte) []byte {
 		w.number("a", millis(s.timers[i].Due)-w.base)
 	})
 	w.texts("y", s.watching)
-	w.number("e", int64(s.epoch))
 	w.number("v", s.top)
 	w.number("a", int64(s.asked))
 	w.flag("b", s.wasHeld)
@@ -83,6 +83,7 @@ type writer struct {
 	systems []string
 	space   [4]string // for the systems of most orders
 	more    bool      // a comma is due
+	attempt int       // of the document before
 }
 
 func (w *writer) open(c byte) {
@@ -206,7 +207,7 @@ func (w *writer) fact(f *fact) {
 	w.vector("q", f.lines)
 	w.flag("l", f.all)
 	w.texts("m", f.units)
-	w.number("p", int64(f.place))
+	w.number("p", int64(f.place)-int64(Applied))
 	w.flag("x", f.expired)
 	w.flag("c", f.changed)
 	w.number("r", int64(f.round))
@@ -231,9 +232,10 @@ func (w *writer) doc(d *doc) {
 	w.number("r", int64(d.revision))
 	w.text("h", d.key[min(len(w.s.tag), len(d.key)):])
 	w.number("v", d.version-1)
-	w.number("p", int64(d.state))
-	w.number("n", int64(d.attempt))
-	w.number("e", int64(d.epoch))
+	w.number("p", int64(d.state)-int64(done))
+	w.number("n", int64(d.attempt-w.attempt-1))
+	w.attempt = d.attempt
+	w.number("e", int64(d.epoch-w.s.epoch))
 	w.vector("q", d.lines)
 	w.vector("a", d.again)
 	w.vector("j", d.rejected)

@@ -40,6 +40,7 @@ type reader struct {
 	sources []int64 // of facts, by number of the system
 	targets []int64 // of documents
 	carried []int64 // of documents: place + 1 of the fact
+	attempt int     // of the document before
 }
 
 func (r *reader) token() jsontext.Token {
@@ -237,7 +238,7 @@ func (r *reader) timer() {
 }
 
 func (r *reader) fact() {
-	f := &fact{version: 1, at: r.base}
+	f := &fact{version: 1, at: r.base, place: Applied}
 	source := int64(0)
 	r.object(func(name string) {
 		switch name {
@@ -264,7 +265,7 @@ func (r *reader) fact() {
 		case "m":
 			f.units = r.texts()
 		case "p":
-			f.place = FactPlace(r.number())
+			f.place = FactPlace(int64(Applied) + r.number())
 		case "x":
 			f.expired = r.flag()
 		default:
@@ -307,7 +308,7 @@ func (r *reader) factOfKind(f *fact, name string) {
 }
 
 func (r *reader) doc() {
-	d := &doc{version: 1}
+	d := &doc{version: 1, state: done, attempt: r.attempt + 1, epoch: r.s.epoch}
 	target, carried := int64(0), int64(0)
 	r.object(func(name string) {
 		switch name {
@@ -324,11 +325,11 @@ func (r *reader) doc() {
 		case "v":
 			d.version = 1 + r.number()
 		case "p":
-			d.state = docState(r.number())
+			d.state = docState(int64(done) + r.number())
 		case "n":
-			d.attempt = int(r.number())
+			d.attempt += int(r.number())
 		case "e":
-			d.epoch = int(r.number())
+			d.epoch += int(r.number())
 		case "q":
 			d.lines = r.vector()
 		case "o":
@@ -341,6 +342,7 @@ func (r *reader) doc() {
 			r.docOfKind(d, name)
 		}
 	})
+	r.attempt = d.attempt
 	r.s.docs = append(r.s.docs, d)
 	r.targets = append(r.targets, target)
 	r.carried = append(r.carried, carried)

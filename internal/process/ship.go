@@ -142,19 +142,23 @@ func (r *round) postMore(f *fact, more row, posted bool) {
 // postLess reverses what was posted too much, newest posting first, one reversal
 // each.
 func (r *round) postLess(f *fact, less row) {
-	several := 0
+	postings := 0
+	for _, d := range r.s.docs {
+		if r.postsFor(d, f) {
+			postings++
+		}
+	}
+	ordinal := postings
 	for i := len(r.s.docs) - 1; i >= 0 && less.any(); i-- {
-		d := r.s.docs[i]
-		if d.kind != waybill.ShipmentPosting || !d.inBooks() || r.s.shipmentOf(d) != f.subject {
+		if !r.postsFor(r.s.docs[i], f) {
 			continue
 		}
-		part := r.s.row()
-		part.add(d.lines)
-		for _, rev := range r.s.docs {
-			if rev.kind == waybill.ShipmentReversal && rev.inBooks() && rev.of == i+1 {
-				part.sub(rev.lines)
-			}
+		subject := correction(f)
+		if postings > 1 {
+			subject += ".p" + strconv.Itoa(ordinal)
 		}
+		ordinal--
+		part := r.unreversed(i)
 		for at := range part {
 			part[at] = waybill.MinDecimal(part[at], less[at])
 			if part[at].Sign() > 0 {
@@ -164,13 +168,26 @@ func (r *round) postLess(f *fact, less row) {
 		if !part.any() {
 			continue
 		}
-		several++
-		base := correction(f)
-		if several > 1 {
-			base += ".p" + strconv.Itoa(several)
-		}
 		r.want(want{kind: waybill.ShipmentReversal, target: r.p.ERP, version: f.version, fact: f.event, of: i + 1, compensates: i + 1,
-			subject: r.s.free(waybill.ShipmentReversal, r.p.ERP, base), lines: part.positive,
+			subject: r.s.free(waybill.ShipmentReversal, r.p.ERP, subject), lines: part.positive,
 			why: "W4.2 version " + strconv.FormatInt(f.version, 10) + " of shipment " + f.subject + " has less than was posted"})
 	}
+}
+
+// postsFor reports whether a document is a posting of a shipment that the ERP
+// has or may have.
+func (r *round) postsFor(d *doc, f *fact) bool {
+	return d.kind == waybill.ShipmentPosting && d.inBooks() && r.s.shipmentOf(d) == f.subject
+}
+
+// unreversed is what of the posting at a place has not been reversed.
+func (r *round) unreversed(at int) row {
+	part := r.s.row()
+	part.add(r.s.docs[at].lines)
+	for _, d := range r.s.docs {
+		if d.kind == waybill.ShipmentReversal && d.inBooks() && d.of == at+1 {
+			part.sub(d.lines)
+		}
+	}
+	return part
 }

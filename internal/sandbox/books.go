@@ -45,8 +45,8 @@ type Books struct {
 	Held            int // orders that the ERP doesn't approve
 	Cancelled       int // orders of which nothing shipped and nothing is open
 	Short           int // orders closed with less than was ordered
-	ShipmentsPosted int // shipment postings in the ERP
-	Invoices        int // invoices in the ERP
+	ShipmentsPosted int // shipments posted in the ERP
+	Invoices        int // shipments invoiced in the ERP; one document or, after a 207, several
 	Fulfillments    int // fulfilments in the storefront
 
 	Lost          int // documents or facts that some system's books miss
@@ -395,20 +395,15 @@ func (w *World) countJournals(b *Books) {
 	for _, name := range targets {
 		t := w.targets[name]
 		list, _ := t.entries(0, int(^uint(0)>>1))
-		keys, effects := map[string]bool{}, map[effect]bool{}
+		keys, effects, billed := map[string]bool{}, map[effect]bool{}, map[effect]bool{}
 		for _, rec := range list {
-			switch rec.kind {
-			case "shipment_posting":
-				b.ShipmentsPosted++
-			case "invoice":
-				b.Invoices++
-			}
 			if keys[rec.key] {
 				b.Duplicated++
 				b.find("duplicated: %s booked %s of %s twice under key %s", name, rec.kind, rec.order, rec.key)
 				continue
 			}
 			keys[rec.key] = true
+			b.bill(billed, rec)
 			if twice := doubledEffect(effects, rec); twice != "" {
 				b.Duplicated++
 				b.find("duplicated: %s booked %s of %s twice: %s", name, rec.kind, rec.order, twice)
@@ -421,6 +416,22 @@ func (w *World) countJournals(b *Books) {
 			b.find("out of sequence: %s", f)
 		}
 		t.counts.Unlock()
+	}
+}
+
+// bill counts the shipments that are posted and invoiced. The rest of one
+// after a 207 is the same shipment.
+func (b *Books) bill(billed map[effect]bool, rec *record) {
+	e := effect{kind: rec.kind, order: rec.order, subject: rec.about.shipment}
+	if e.subject != "" && billed[e] {
+		return
+	}
+	billed[e] = true
+	switch rec.kind {
+	case "shipment_posting":
+		b.ShipmentsPosted++
+	case "invoice":
+		b.Invoices++
 	}
 }
 

@@ -35,7 +35,7 @@ type erpOrder struct {
 	lines     []erpLine
 	sold      bool // there is a sales order
 	postings  []posting
-	cancelled bool // nothing of it is left to deliver
+	cancelled bool // all of it: nothing is posted, nothing is open
 }
 
 // erpLine is a line of a sales order.
@@ -291,7 +291,7 @@ func (o *erpOrder) change(d *document) *refusal {
 			have.price, have.priced = l.price, true
 		}
 	}
-	o.cancelled = o.openQty() == 0
+	o.cancelled = o.total() == 0
 	return nil
 }
 
@@ -302,7 +302,7 @@ func (o *erpOrder) cancel(d *document) *refusal {
 		for i := range o.lines {
 			o.lines[i].ordered = o.lines[i].posted
 		}
-		o.cancelled = true
+		o.cancelled = o.total() == 0
 		return nil
 	}
 	for _, l := range d.Lines {
@@ -317,15 +317,15 @@ func (o *erpOrder) cancel(d *document) *refusal {
 	for _, l := range d.Lines {
 		o.line(l.Line).ordered -= l.qty
 	}
-	o.cancelled = o.openQty() == 0
+	o.cancelled = o.total() == 0
 	return nil
 }
 
-// openQty is what the order still has to deliver.
-func (o *erpOrder) openQty() amount {
+// total is what the order is for.
+func (o *erpOrder) total() amount {
 	var sum amount
 	for _, l := range o.lines {
-		sum += max(0, l.ordered-l.posted)
+		sum += l.ordered
 	}
 	return sum
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 )
 
@@ -18,9 +19,10 @@ var errCut = errors.New("connection reset by the sandbox")
 
 // Transport reaches the systems without a network: a request for
 // http://erp.sandbox/… is answered by the ERP's handler in the caller's
-// goroutine. A cut connection is an error after the request was sent; a
-// context that ends while a system holds its answer back is that context's
-// error.
+// goroutine. A cut connection is an error after the request was sent, and a
+// client's trace is told so (net/http/httptrace): a caller that treats it as
+// never sent would apply a document twice. A context that ends while a system
+// holds its answer back is that context's error.
 func (w *World) Transport() http.RoundTripper { return transport{w} }
 
 type transport struct{ w *World }
@@ -38,6 +40,7 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	} else {
 		defer r.Body.Close()
 	}
+	announce(r.Context())
 	rec := &recorder{header: http.Header{}}
 	h.ServeHTTP(rec, in)
 	if err := context.Cause(r.Context()); err != nil {
@@ -51,6 +54,24 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: rec.header,
 		ContentLength: int64(rec.body.Len()), Body: io.NopCloser(&rec.body), Request: r,
 	}, nil
+}
+
+// announce tells a client's trace what a connection would: that there is one,
+// and that the request went out on it.
+func announce(ctx context.Context) {
+	trace := httptrace.ContextClientTrace(ctx)
+	if trace == nil {
+		return
+	}
+	if trace.GotConn != nil {
+		trace.GotConn(httptrace.GotConnInfo{Reused: true})
+	}
+	if trace.WroteHeaders != nil {
+		trace.WroteHeaders()
+	}
+	if trace.WroteRequest != nil {
+		trace.WroteRequest(httptrace.WroteRequestInfo{})
+	}
 }
 
 // recorder keeps an answer in memory.

@@ -109,7 +109,7 @@ func (s *Service) Timeline(ctx context.Context, w ledger.Waybill) ([]Entry, erro
 func sent(d Delivery, attempts []lane.Attempt) []Entry {
 	e := Entry{At: d.DecidedAt, Clock: ownClock, Kind: Sent, System: d.Target, Type: string(d.Kind),
 		Title: title(d.Kind) + " to " + d.Target, Detail: join(d.Reason, d.Detail), State: string(d.Shown),
-		Key: d.Key, Attempts: d.Attempts, anchor: d.Event, rank: 2}
+		Event: d.Event, Key: d.Key, Attempts: d.Attempts, anchor: d.Event, rank: 2}
 	out := []Entry{e}
 	for i, a := range attempts {
 		if i == 0 {

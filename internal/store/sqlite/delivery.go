@@ -61,17 +61,17 @@ const deliveryFormat = 1
 func (c *codec) decided(d *lane.Delivery) {
 	text(c, &d.Lane)
 	text(c, &d.Subject)
-	number(c, &d.Version)
 	number(c, &d.Revision)
 	text(c, &d.Supersedes)
 	text(c, &d.Compensates)
 	text(c, &d.Why)
-	number(c, &d.Event)
 	c.moment(&d.DecidedAt)
 }
 
 // progress codes what became of it so far.
 func (c *codec) progress(d *lane.Delivery) {
+	number(c, &d.Version)
+	number(c, &d.Event)
 	c.flag(&d.Front)
 	number(c, &d.After)
 	text(c, &d.Reason)
