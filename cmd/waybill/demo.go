@@ -182,7 +182,7 @@ func demoConfig(w *sandbox.World, file string) (*config.Config, error) {
 	} {
 		secret := w.Secret(s.name)
 		secrets[s.name] = map[string]string{"token": secret.Token, "webhook_secret": secret.WebhookSecret}
-		line("  %s: {role: %s, connector: %s, base_url: %q}", s.name, s.role, s.connector, w.URL(s.name))
+		line("  %s: {role: %s, connector: %s, base_url: %q, budget: {concurrency: 256}}", s.name, s.role, s.connector, w.URL(s.name))
 	}
 	line("  # orders of portals and inside sales, by POST /api/v1/orders")
 	line("  api: {role: channel, connector: orders, order_prefix: api~.}")
@@ -205,7 +205,7 @@ type direct struct{ handler http.Handler }
 
 // RoundTrip implements http.RoundTripper.
 func (d direct) RoundTrip(r *http.Request) (*http.Response, error) {
-	in := r.Clone(r.Context())
+	in := r.WithContext(r.Context()) // the mux writes into it
 	if in.Body == nil {
 		in.Body = http.NoBody
 	}

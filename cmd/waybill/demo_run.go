@@ -15,9 +15,9 @@ import (
 
 // demoCost is what the whole process used, the sandbox included.
 type demoCost struct {
-	CPUSecondsPerOrder float64 `json:"cpu_ms_per_order"`
-	Commits            int64   `json:"commits"`
-	Rounds             int64   `json:"rounds"`
+	CPUMillisPerOrder float64 `json:"cpu_ms_per_order"`
+	Commits           int64   `json:"commits"`
+	Rounds            int64   `json:"rounds"`
 }
 
 // progressEvery is the time between two lines on the terminal.
@@ -99,7 +99,7 @@ func (d *demo) report(ctx context.Context, took, cpu time.Duration) (demoReport,
 		Accepted:       books.Accepted, ShipmentsPosted: books.ShipmentsPosted, Invoices: books.Invoices,
 		Lost: books.Lost, Duplicated: books.Duplicated, OutOfSequence: books.OutOfSequence,
 		Digest: books.Digest, Findings: books.Findings, Outcomes: map[string]int{}, Exceptions: map[string]int{},
-		Process: demoCost{CPUSecondsPerOrder: cpu.Seconds() * 1000 / float64(max(books.Placed, 1)),
+		Process: demoCost{CPUMillisPerOrder: cpu.Seconds() * 1000 / float64(max(books.Placed, 1)),
 			Commits: d.store.Statistics().Commits, Rounds: stats.Rounds.Load()},
 	}
 	for _, b := range books.Orders {

@@ -64,7 +64,7 @@ func (s *system) do(req *http.Request, limit int64) (reply, error) {
 	}
 	defer resp.Body.Close()
 	r := reply{status: resp.StatusCode, header: resp.Header}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	body, err := readBody(resp, limit)
 	switch {
 	case err != nil:
 		return r, fmt.Errorf("the answer %s broke off: %w", r.words(), err)
@@ -73,6 +73,17 @@ func (s *system) do(req *http.Request, limit int64) (reply, error) {
 	}
 	r.body = body
 	return r, nil
+}
+
+// readBody reads an answer of at most limit bytes, or one byte more. A length
+// that was announced saves growing into it.
+func readBody(resp *http.Response, limit int64) ([]byte, error) {
+	if n := resp.ContentLength; n >= 0 && n <= limit {
+		body := make([]byte, n)
+		_, err := io.ReadFull(resp.Body, body)
+		return body, err
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, limit+1))
 }
 
 // get is do for a question (T2 to T6).

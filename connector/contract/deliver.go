@@ -33,6 +33,9 @@ func (s *system) Deliver(ctx context.Context, a connector.Attempt) (waybill.Outc
 	if err != nil {
 		return waybill.Outcome{Verdict: waybill.NotSent, Note: "the request can't be made: " + err.Error()}, nil
 	}
+	if err := ctx.Err(); err != nil {
+		return waybill.Outcome{Verdict: waybill.NotSent, Note: "its time was over before it began: " + err.Error()}, nil
+	}
 	r, err := s.do(req, answerBytesMax)
 	switch {
 	case err == nil:

@@ -135,3 +135,21 @@ func TestDeliver_TellsSeqAttemptEpochAndDeadline(t *testing.T) {
 		}
 	}
 }
+
+// silent is a transport of another make, which tells nobody of its
+// connections.
+type silent struct{}
+
+func (silent) RoundTrip(r *http.Request) (*http.Response, error) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	return nil, errors.New("something broke")
+}
+
+func TestDeliver_UnknownTransportIsInDoubt(t *testing.T) {
+	c := open(t, connector.Env{System: "erp", Role: waybill.RoleERP, BaseURL: "http://erp.example.com", Now: time.Now,
+		Client: &http.Client{Transport: silent{}}})
+	o, err := c.Deliverer.Deliver(t.Context(), attempt())
+	if err != nil || o.Verdict != waybill.InDoubt {
+		t.Errorf("outcome %+v, error %v; want in doubt", o, err)
+	}
+}

@@ -7,6 +7,7 @@
 package orders
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/waybillhq/waybill"
@@ -47,12 +48,13 @@ func open(env connector.Env) (connector.Connector, error) {
 type translator struct{ source fact.Source }
 
 // Translate reads the body as the data of an order.placed. It carries no time
-// of its own, so the order was placed when it came in.
+// of its own, so the order was placed when it came in, to the microsecond: a
+// message read back from a store may have lost the rest.
 func (t translator) Translate(m connector.Message) ([]waybill.Event, error) {
 	body, err := fact.DecodeBytes(m.Body, waybill.OrderPlaced)
 	if err != nil {
 		return nil, fact.Unreadable(err, "")
 	}
-	return t.source.Events(fact.Fact{Type: waybill.OrderPlaced, At: m.ReceivedAt.Round(0).UTC().Truncate(time.Microsecond),
-		Data: m.Body, Body: body})
+	return t.source.Events(fact.Fact{Type: waybill.OrderPlaced, At: m.ReceivedAt.UTC().Truncate(time.Microsecond),
+		Data: bytes.TrimSpace(m.Body), Body: body})
 }

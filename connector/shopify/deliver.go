@@ -42,7 +42,7 @@ func (s *shop) fulfil(ctx context.Context, t task) waybill.Outcome {
 		}
 		c := plot(t, p)
 		if c.stop != nil {
-			return *c.stop
+			return halfway(*c.stop, wrote)
 		}
 		ref := ""
 		if len(p.ours) > 0 {
@@ -51,7 +51,7 @@ func (s *shop) fulfil(ctx context.Context, t task) waybill.Outcome {
 		for _, step := range c.steps {
 			id, stopped := s.take(ctx, step)
 			if stopped != nil {
-				return *stopped
+				return halfway(*stopped, wrote)
 			}
 			wrote = true
 			if ref == "" {
@@ -77,11 +77,21 @@ func (s *shop) done(t task, ref string, short int64) waybill.Outcome {
 // reading turns the outcome of a query that failed into the attempt's: as long
 // as nothing was written, nothing is in doubt.
 func reading(o waybill.Outcome, wrote bool) waybill.Outcome {
-	switch {
-	case wrote && o.Verdict == waybill.NotSent:
-		o.Verdict = waybill.InDoubt
-	case !wrote && o.Verdict == waybill.InDoubt:
+	if !wrote && o.Verdict == waybill.InDoubt {
 		o.Verdict = waybill.NotSent
+	}
+	return halfway(o, wrote)
+}
+
+// halfway turns the outcome of a later step into the attempt's: what was
+// written before stays written.
+func halfway(o waybill.Outcome, wrote bool) waybill.Outcome {
+	switch {
+	case !wrote:
+	case o.Verdict == waybill.NotSent:
+		o.Verdict = waybill.InDoubt
+	case o.Verdict == waybill.Refused:
+		o.Problem.Detail += " (a part of the fulfilment was written before: look at the order in the shop)"
 	}
 	return o
 }

@@ -449,6 +449,54 @@ func TestFulfil_Corrections(t *testing.T) {
 	}
 }
 
+// TestFulfil_StoppedHalfway: once something was written, no failure behind it
+// is harmless.
+func TestFulfil_StoppedHalfway(t *testing.T) {
+	first := shipment(waybill.Fulfilment, "SHP-1", 6, 2, "1Z1")
+	fewer := shipment(waybill.FulfilmentUpdate, "SHP-1", 5, 2, "1Z1") // cancel, look again, create
+	for name, stop := range map[string]struct {
+		mutation bool
+		log      string
+	}{"AtTheSecondLook": {false, "cancel 901"}, "AtTheSecondWrite": {true, "cancel 901"}} {
+		t.Run(name, func(t *testing.T) {
+			f := newFakeShop(t)
+			c := openOn(t, f)
+			deliver(t, c, first)
+			f.log = nil
+			f.beforeAnswer = func(mutation bool) (bool, bool) {
+				through := len(f.log) == 0 || mutation != stop.mutation
+				return through, through
+			}
+			if o := deliver(t, c, fewer); o.Verdict != waybill.InDoubt {
+				t.Errorf("outcome %+v, want in doubt", o)
+			}
+			wantLog(t, f, stop.log)
+			f.beforeAnswer = nil
+			if o := deliver(t, c, fewer); o.Verdict != waybill.Done {
+				t.Errorf("the next attempt: %+v, want done", o)
+			}
+			if diff := cmp.Diff(map[string]int64{bolts: 5, drills: 2}, f.shipped()); diff != "" {
+				t.Errorf("shipped (-want +got):\n%s", diff)
+			}
+		})
+	}
+	t.Run("ByARefusal", func(t *testing.T) {
+		f := newFakeShop(t)
+		f.orders = []fakeFulfilmentOrder{{id: "71", location: "1", status: "OPEN", lines: []fakeLine{{"711", bolts, 4}}},
+			{id: "72", location: "2", status: "OPEN", lines: []fakeLine{{"721", bolts, 6}}}}
+		f.beforeAnswer = func(mutation bool) (bool, bool) {
+			if mutation && len(f.log) == 1 { // somebody fulfils the rest between look and write
+				f.orders[1].lines[0].remaining = 0
+			}
+			return true, true
+		}
+		o := deliver(t, openOn(t, f), shipment(waybill.Fulfilment, "SHP-1", 7, 0, "1Z1"))
+		if o.Verdict != waybill.Refused || !strings.Contains(o.Problem.Detail, "a part of the fulfilment was written") {
+			t.Errorf("outcome %+v, want refused, saying that a part was written", o)
+		}
+	})
+}
+
 // TestFulfil_UnderFaults: whatever is lost on the way, in either direction, the
 // shop ends with each piece shipped once.
 func TestFulfil_UnderFaults(t *testing.T) {

@@ -1,10 +1,7 @@
 package shopify_test
 
 import (
-	"context"
 	"errors"
-	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -23,6 +20,11 @@ func openAt(t testing.TB, base string) connector.Connector {
 	t.Helper()
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
+	return openWith(t, base, transport)
+}
+
+func openWith(t testing.TB, base string, transport http.RoundTripper) connector.Connector {
+	t.Helper()
 	c, err := shopify.Manifest().Open(connector.Env{System: "shop", Role: waybill.RoleChannel, BaseURL: base, Token: "example-token",
 		OrderPrefix: "web~.", Now: func() time.Time { return connectortest.Now },
 		Client: &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}})
@@ -56,42 +58,18 @@ func rendered(t testing.TB, c connector.Connector, name string) (waybill.Documen
 	return waybill.Document{}, nil
 }
 
-func TestInquire_Answers(t *testing.T) {
-	const mark = `{"data":{"order":{"id":"gid://shopify/Order/1","metafield":{"id":"gid://shopify/Metafield/19"}}}}`
-	const numbers = `"1Z001985YW99744790","1Z001985YW99744791"`
-	tests := []struct {
-		name, document string
-		respond        http.HandlerFunc
-		want           connector.Finding // the note is compared by whether there is one
-	}{
-		{"Found", "a-fulfilment", fulfilled(numbers, 6, 2), connector.Finding{State: connector.FoundApplied, Receipt: waybill.Receipt{Ref: "255858046"}}},
-		{"Absent", "a-fulfilment", says(200, openOrder), connector.Finding{State: connector.FoundAbsent}},
-		{"OtherNumbers", "a-fulfilment", fulfilled(`"1Z999"`, 6, 2), connector.Finding{State: connector.FoundAbsent}},
-		{"OneOfTwoNumbers", "a-fulfilment", fulfilled(`"1Z001985YW99744790"`, 6, 2), connector.Finding{State: connector.FoundAbsent}},
-		{"FewerPieces", "a-fulfilment", fulfilled(numbers, 6, 1), connector.Finding{State: connector.FoundAbsent, Note: "some"}},
-		{"NoSuchOrder", "a-fulfilment", says(200, `{"data":{"order":null}}`), connector.Finding{State: connector.FoundAbsent, Note: "some"}},
-		{"Mark", "accepted", says(200, mark), connector.Finding{State: connector.FoundApplied, Receipt: waybill.Receipt{Ref: "19"}}},
-		{"NoMark", "accepted", says(200, `{"data":{"order":{"id":"gid://shopify/Order/1","metafield":null}}}`), connector.Finding{State: connector.FoundAbsent}},
-		{"Throttled", "accepted", says(200, failed("THROTTLED")+asked+"}"),
-			connector.Finding{State: connector.FoundUnknown, RetryAfter: connectortest.Now.Add(2 * time.Second), Note: "some"}},
-		{"Unauthorized", "accepted", says(401, `{}`), connector.Finding{State: connector.FoundUnknown, Unauthorized: true, Note: "some"}},
-	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			c := openOn(t, tt.respond)
-			d, body := rendered(t, c, tt.document)
-			got, err := c.Inquirer.Inquire(t.Context(), connector.Inquiry{Kind: d.Kind, Order: d.Order, Key: d.Key, Body: body,
-				Deadline: connectortest.Now.Add(-time.Second)})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got.Note != "" {
-				got.Note = "some"
-			}
-			if diff := cmp.Diff(tt.want, got); diff != "" {
-				t.Errorf("finding (-want +got):\n%s", diff)
-			}
-		})
+// TestInquire_Marks: an answer is there when its metafield is.
+func TestInquire_Marks(t *testing.T) {
+	for answer, want := range map[string]connector.Finding{
+		`{"id":"gid://shopify/Order/1","metafield":{"id":"gid://shopify/Metafield/19"}}`: {State: connector.FoundApplied, Receipt: waybill.Receipt{Ref: "19"}},
+		`{"id":"gid://shopify/Order/1","metafield":null}`:                                {State: connector.FoundAbsent},
+		`null`: {State: connector.FoundAbsent},
+	} {
+		c := openOn(t, says(200, `{"data":{"order":`+answer+`}}`))
+		d, _ := rendered(t, c, "accepted")
+		if diff := cmp.Diff(want, inquire(t, c, d)); diff != "" {
+			t.Errorf("%s: finding (-want +got):\n%s", answer, diff)
+		}
 	}
 }
 
@@ -106,78 +84,35 @@ func TestInquire_BeforeTheDeadline(t *testing.T) {
 	}
 }
 
-// noAnswers are ways not to answer. None says anything about a key.
-var noAnswers = map[string]http.HandlerFunc{
-	"Status500":   says(500, `{}`),
-	"Status503":   says(503, `{}`),
-	"Status404":   says(404, `{"errors":"Not Found"}`),
-	"Status403":   says(403, `{}`),
-	"Status429":   says(429, `{}`),
-	"Redirect":    says(302, ``, "Location", "/elsewhere"),
-	"EmptyBody":   says(200, ``),
-	"EmptyObject": says(200, `{}`),
-	"NullData":    says(200, `{"data":null}`),
-	"Page":        says(200, `<html>Please log in</html>`),
-	"HalfAnObject": func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Length", "400")
-		_, _ = io.WriteString(w, `{"data":{"order":`)
-	},
-	"Reset": func(w http.ResponseWriter, _ *http.Request) {
-		if h, ok := w.(http.Hijacker); ok {
-			if conn, _, err := h.Hijack(); err == nil {
-				conn.Close()
-			}
-		}
-	},
-	"Silence": func(_ http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body) // only then the server sees its client go
-		<-r.Context().Done()
-	},
-}
-
-func TestLookUp_NoAnswerIsNoAbsence(t *testing.T) {
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed.Close()
-	check := func(t *testing.T, c connector.Connector) {
-		for _, fixture := range []string{"a-fulfilment", "accepted"} {
-			ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-			defer cancel()
-			d, body := rendered(t, c, fixture)
-			got, err := c.Inquirer.Inquire(ctx, connector.Inquiry{Kind: d.Kind, Order: d.Order, Key: d.Key, Body: body})
-			if err != nil || got.State != connector.FoundUnknown || got.Note == "" {
-				t.Errorf("%s: finding %+v, error %v; want unknown with a note", fixture, got, err)
-			}
-		}
-		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-		defer cancel()
-		if info, err := c.Prober.Probe(ctx); err == nil {
-			t.Errorf("the probe holds this for a healthy shop: %+v", info)
-		}
-	}
-	for name, h := range noAnswers {
-		t.Run(name, func(t *testing.T) { check(t, openOn(t, h)) })
-	}
-	t.Run("NoConnection", func(t *testing.T) { check(t, openAt(t, "http://"+closed.Addr().String())) })
-}
-
-func TestProbe(t *testing.T) {
-	c := openOn(t, says(200, `{"data":{"shop":{"name":"Example Hardware","myshopifyDomain":"example.myshopify.com"}}}`,
-		"Date", "Fri, 02 Jan 2026 03:04:07 GMT"))
-	got, err := c.Prober.Probe(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := connector.Info{System: "Example Hardware", Head: -1, Now: time.Date(2026, 1, 2, 3, 4, 7, 0, time.UTC), Idempotency: waybill.ByLookup}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("info (-want +got):\n%s", diff)
-	}
-	for name, h := range map[string]http.HandlerFunc{"401": says(401, `{}`), "403": says(403, `{}`), "denied": says(200, failed("ACCESS_DENIED")+`}`)} {
+// TestProbe_CredentialRefused, in the other ways that Shopify says so.
+func TestProbe_CredentialRefused(t *testing.T) {
+	for name, h := range map[string]http.HandlerFunc{"403": says(403, `{}`), "denied": says(200, failed("ACCESS_DENIED")+`}`)} {
 		_, err := openOn(t, h).Prober.Probe(t.Context())
 		if r := (*connector.Rejection)(nil); !errors.As(err, &r) || r.Status != http.StatusUnauthorized {
 			t.Errorf("%s: error %v (%T), want a Rejection with 401", name, err, err)
 		}
+	}
+}
+
+// roundTripper is a function as an HTTP transport.
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestCall_NobodyCanRepeatIt: a request without GetBody is sent once, whatever
+// the transport thinks of its method and headers.
+func TestCall_NobodyCanRepeatIt(t *testing.T) {
+	f := newFakeShop(t)
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	sent := 0
+	c := openWith(t, server.URL, roundTripper(func(r *http.Request) (*http.Response, error) {
+		if sent++; r.GetBody != nil {
+			t.Error("the request has a GetBody: a transport can send it again")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}))
+	if o := deliver(t, c, shipment(waybill.Fulfilment, "SHP-1", 1, 0)); o.Verdict != waybill.Done || sent != 2 {
+		t.Errorf("outcome %+v after %d requests, want done after two", o, sent)
 	}
 }

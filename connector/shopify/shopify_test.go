@@ -88,6 +88,7 @@ const (
 	{"id":"gid://shopify/FulfillmentOrderLineItem/712","remainingQuantity":2,"lineItem":{"id":"gid://shopify/LineItem/14012345678902"}}],"pageInfo":{"hasNextPage":false,"endCursor":null}}}],
 	"pageInfo":{"hasNextPage":false,"endCursor":null}}}}}`
 	created = `{"data":{"metafieldsSet":{"userErrors":[]},"fulfillmentCreate":{"fulfillment":{"id":"gid://shopify/Fulfillment/255858046"},"userErrors":[]}}}`
+	numbers = `"1Z001985YW99744790","1Z001985YW99744791"`
 	asked   = `,"extensions":{"cost":{"requestedQueryCost":120,"actualQueryCost":null,"throttleStatus":{"maximumAvailable":2000.0,"currentlyAvailable":20,"restoreRate":50.0}}}`
 )
 
@@ -183,9 +184,44 @@ func TestConformance(t *testing.T) {
 				{Name: "UserError", Respond: onMutation(200, `{"data":{"metafieldsSet":{"userErrors":[]},"fulfillmentCreate":{"fulfillment":null,"userErrors":[{"field":["fulfillment"],"message":"Invalid fulfillment order line item quantity requested."}]}}}`),
 					Want: waybill.Refused, Check: hasCode("user_error")},
 				{Name: "NeitherDoneNorRefused", Respond: onMutation(200, `{"data":{"fulfillmentCreate":{"fulfillment":null,"userErrors":[]}}}`), Want: waybill.InDoubt},
-				{Name: "OldBodyUnreadable", Respond: onMutation(200, created), Attempt: func(a *connector.Attempt) { a.Body = []byte(`{"operation":"dance"}`) },
+				{Name: "BodyUnreadable", Respond: onMutation(200, created), Attempt: func(a *connector.Attempt) { a.Body = []byte(`{"operation":"dance"}`) },
 					Want: waybill.Refused, Check: hasCode("bad_document")},
 			},
+		},
+		Inquire: connectortest.Inquire{
+			Found:   fulfilled(numbers, 6, 2),
+			Inquiry: connector.Inquiry{Deadline: connectortest.Now.Add(-time.Second)},
+			Answers: []connectortest.Lookup{
+				{Name: "Absent", Respond: says(200, openOrder), Want: connector.FoundAbsent},
+				{Name: "OtherNumbers", Respond: fulfilled(`"1Z999"`, 6, 2), Want: connector.FoundAbsent},
+				{Name: "OneOfTwoNumbers", Respond: fulfilled(`"1Z001985YW99744790"`, 6, 2), Want: connector.FoundAbsent},
+				{Name: "FewerPieces", Respond: fulfilled(numbers, 6, 1), Want: connector.FoundAbsent,
+					Check: func(t *testing.T, f connector.Finding) {
+						if f.Note == "" {
+							t.Error("a part of it is there and the finding does not say so")
+						}
+					}},
+				{Name: "NoSuchOrder", Respond: says(200, `{"data":{"order":null}}`), Want: connector.FoundAbsent},
+				{Name: "NullData", Respond: says(200, `{"data":null}`), Want: connector.FoundUnknown},
+				{Name: "Throttled", Respond: says(200, failed("THROTTLED")+asked+"}"), Want: connector.FoundUnknown,
+					Check: func(t *testing.T, f connector.Finding) {
+						if want := connectortest.Now.Add(2 * time.Second); !f.RetryAfter.Equal(want) {
+							t.Errorf("retry after %s, want %s", f.RetryAfter, want)
+						}
+					}},
+				{Name: "Unauthorized", Respond: says(401, `{}`), Want: connector.FoundUnknown,
+					Check: func(t *testing.T, f connector.Finding) {
+						if !f.Unauthorized {
+							t.Error("the credential was refused and the finding does not say so")
+						}
+					}},
+			},
+		},
+		Probe: connectortest.Probe{
+			Answer: says(200, `{"data":{"shop":{"name":"Example Hardware","myshopifyDomain":"example.myshopify.com"}}}`,
+				"Date", "Fri, 02 Jan 2026 03:04:07 GMT"),
+			Want: connector.Info{System: "Example Hardware", Head: -1, Now: time.Date(2026, 1, 2, 3, 4, 7, 0, time.UTC),
+				Idempotency: waybill.ByLookup},
 		},
 	})
 }

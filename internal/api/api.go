@@ -107,6 +107,10 @@ func New(d Deps) (*API, error) {
 // ServeHTTP answers one request.
 func (a *API) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.mux.ServeHTTP(w, r) }
 
+// workWithin bounds what one request may wait for the engine: one that has
+// stopped answers nobody.
+const workWithin = 30 * time.Second
+
 // call is one request of the API.
 type call struct {
 	*http.Request
@@ -121,7 +125,9 @@ func (a *API) guard(route Route) http.Handler {
 		return a.Intake
 	}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c := &call{Request: r, w: w}
+		ctx, cancel := context.WithTimeout(r.Context(), workWithin)
+		defer cancel()
+		c := &call{Request: r.WithContext(ctx), w: w}
 		secure(w.Header())
 		defer func() {
 			if p := recover(); p != nil {

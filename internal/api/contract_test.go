@@ -9,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,8 +84,8 @@ func TestContract_Shapes(t *testing.T) {
 	w.rest()
 	w.targets["erp"].on(waybill.SalesOrder, waybill.Outcome{Verdict: waybill.Done, Receipt: waybill.Receipt{Ref: "E-77"}})
 	w.shipped()
-	w.tell("/api/v1/orders/SO-2/hold", `{"reason":"asked by the customer"}`, 200)
-	w.tell("/api/v1/orders/SO-2/release", `{"reason":"settled"}`, 200)
+	w.tell("/api/v1/orders/SO-1/hold", `{"reason":"asked by the customer"}`, 200)
+	w.tell("/api/v1/orders/SO-1/release", `{"reason":"settled"}`, 200)
 	key := w.list("/api/v1/deliveries")[0]["key"].(string)
 	d := newDescribed(w)
 
@@ -315,4 +316,36 @@ func TestContract_Reconciliation(t *testing.T) {
 	w.get("/api/v1/reconciliations/rec_2", 404)
 	without := newWorld(t)
 	without.get("/api/v1/reconciliations/rec_1", 404)
+}
+
+func TestContract_PushesThatAreRefused(t *testing.T) {
+	w := newWorld(t)
+	body := `{"type":"order.placed","timestamp":"2026-01-02T03:04:05Z","data":` + order1 + `}`
+	res, b := w.do("POST", "/in/shop", "", body, map[string]string{"Webhook-Id": "m-1",
+		"Webhook-Timestamp": strconv.FormatInt(time.Now().Unix(), 10), "Webhook-Signature": "v1,AAAA"})
+	if p := decode[map[string]any](t, b); res.StatusCode != 401 || p["code"] != "signature_wrong" {
+		t.Errorf("%s %v", res.Status, p)
+	}
+	m, err := w.store.Message(t.Context(), 1)
+	if err != nil || m.Status != ledger.Rejected || string(m.Body) != body {
+		t.Errorf("recorded %+v, %v", m, err)
+	}
+	if events := w.list("/api/v1/events"); len(events) != 0 {
+		t.Errorf("it became %v", events)
+	}
+	res, b = w.pushRaw("shop", "m-1", `{"type":"order.placed",}`)
+	if p := decode[map[string]any](t, b); res.StatusCode != 400 || p["code"] != "body_not_json" || !strings.Contains(p["detail"].(string), "offset 23") {
+		t.Errorf("%s %v", res.Status, p)
+	}
+	res, b = w.pushRaw("shop", "m-1", `{"type":"order.danced","timestamp":"2026-01-02T03:04:05Z","data":{}}`)
+	if a := decode[map[string]any](t, b); res.StatusCode != 202 || a["status"] != "quarantined" {
+		t.Errorf("%s %v", res.Status, a)
+	}
+	w.rest()
+	if q := w.list("/api/v1/events?state=quarantined&source=shop&id=m-1"); len(q) != 1 || !strings.Contains(q[0]["reason"].(string), "order.danced") {
+		t.Errorf("quarantined: %v", q)
+	}
+	if res, b = w.pushRaw("shop", "m-1", body); res.StatusCode != 409 {
+		t.Errorf("the same id with another body: %s %s", res.Status, b)
+	}
 }

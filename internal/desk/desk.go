@@ -7,10 +7,12 @@ package desk
 
 import (
 	"context"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/exception"
 	"github.com/waybillhq/waybill/internal/lane"
@@ -54,6 +56,8 @@ type Deps struct {
 	Now  func() time.Time // the clock; nil: the wall clock
 	Zone *time.Location   // the company's, in which its dates are meant; nil: UTC
 
+	Log *slog.Logger // takes what could not be counted; nil: nobody
+
 	// Traffic counts by system, for the rates on the map; nil: the map shows
 	// none. It is asked once a second and must be quick.
 	Traffic func() map[string]Traffic
@@ -67,13 +71,14 @@ type Desk struct {
 	trace  *trace.Service
 	now    func() time.Time
 	zone   *time.Location
-	count  func() map[string]Traffic
+	log    *slog.Logger
+	traffic func() map[string]Traffic
 
 	systems atomic.Pointer[[]engine.System]
 	rates   rates
 	subs    listeners
 
-	orders fresh[map[status]int]
+	orders fresh[map[waybill.Status]int]
 	open   fresh[openExceptions]
 	lag    fresh[string]
 	stale  atomic.Bool // an answer was older than the last commit
@@ -81,18 +86,20 @@ type Desk struct {
 
 // New makes a desk.
 func New(deps Deps) *Desk {
-	d := &Desk{store: deps.Store, engine: deps.Engine, trace: deps.Trace, now: deps.Now, zone: deps.Zone, count: deps.Traffic}
+	d := &Desk{store: deps.Store, engine: deps.Engine, trace: deps.Trace, now: deps.Now, zone: deps.Zone, log: deps.Log, traffic: deps.Traffic}
 	if d.now == nil {
 		d.now = time.Now
 	}
 	if d.zone == nil {
 		d.zone = time.UTC
 	}
-	if d.count == nil {
-		d.count = func() map[string]Traffic { return nil }
+	if d.log == nil {
+		d.log = slog.New(slog.DiscardHandler)
+	}
+	if d.traffic == nil {
+		d.traffic = func() map[string]Traffic { return nil }
 	}
 	d.Reconfigure(deps.Systems)
-	d.rates.begin(d.now())
 	return d
 }
 
@@ -121,20 +128,18 @@ const sampleEvery = time.Second
 // Run counts rates and passes the engine's signals on, until ctx ends. Then it
 // ends all subscriptions, so that no live page keeps a server from shutting
 // down.
-func (d *Desk) Run(ctx context.Context) error {
+func (d *Desk) Run(ctx context.Context) {
 	defer d.subs.end()
 	committed, stop := d.engine.Changes()
 	defer stop()
-	if err := d.recall(ctx); err != nil && ctx.Err() == nil {
-		return err
-	}
 	tick := time.NewTicker(sampleEvery)
 	defer tick.Stop()
+	d.look(ctx)
 	batches := int64(-1)
 	for {
 		select {
 		case <-ctx.Done():
-			return nil
+			return
 		case <-committed:
 			// The engine also signals steps that wrote nothing, among them the
 			// questions of the pages themselves.
@@ -143,14 +148,19 @@ func (d *Desk) Run(ctx context.Context) error {
 				d.subs.tell()
 			}
 		case <-tick.C:
-			moved, err := d.sample(ctx)
-			if err != nil && ctx.Err() == nil {
-				return err
-			}
-			if d.stale.Swap(false) || moved {
-				d.subs.tell()
-			}
+			d.look(ctx)
 		}
+	}
+}
+
+// look takes a sample, and tells the pages where they show something else now.
+func (d *Desk) look(ctx context.Context) {
+	moved, err := d.sample(ctx)
+	if err != nil && ctx.Err() == nil {
+		d.log.Warn("the rates of the last second were not counted", "error", err)
+	}
+	if d.stale.Swap(false) || moved {
+		d.subs.tell()
 	}
 }
 

@@ -28,7 +28,8 @@ type batch struct {
 	after  []func()        // once committed
 	sends  []send          // attempts to let go, once committed
 	alerts []Alert
-	kept   int // messages inserted
+	kept   int    // messages inserted
+	states []byte // the blobs of the waybills touched
 
 	timers  map[store.TimerName]time.Time // zero: cleared
 	watches map[store.Watch]bool
@@ -57,7 +58,7 @@ func (d *decision) empty() bool {
 
 // commit does one transaction.
 func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
-	b := &batch{e: e, now: e.opt.Now().Truncate(time.Microsecond), timers: map[store.TimerName]time.Time{}, watches: map[store.Watch]bool{}}
+	b := &batch{e: e, now: e.opt.Now().Truncate(time.Microsecond), w: e.spare.empty(), states: e.spare.states[:0], timers: map[store.TimerName]time.Time{}, watches: map[store.Watch]bool{}}
 	defer func() {
 		if r := recover(); r != nil {
 			err = &poisoned{what: r, stack: debug.Stack()}
@@ -101,7 +102,30 @@ func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
 	e.stats.Batches.Add(1)
 	e.stats.Rounds.Add(int64(len(ins)))
 	b.done()
+	e.spare.w, e.spare.states = b.w, b.states
 	return nil
+}
+
+// spare is the memory of the last batch, for the next one.
+type spare struct {
+	w      store.Batch
+	states []byte
+}
+
+// spareMax bounds what is kept of a large batch, in rows.
+const spareMax = 8192
+
+func (s *spare) empty() store.Batch {
+	w := s.w
+	s.w = store.Batch{}
+	if len(w.Events) > spareMax {
+		return store.Batch{}
+	}
+	clear(w.Events)
+	clear(w.Deliveries)
+	clear(w.Bodies)
+	return store.Batch{Heads: w.Heads[:0], Waybills: w.Waybills[:0], Events: w.Events[:0], EventStates: w.EventStates[:0],
+		References: w.References[:0], Deliveries: w.Deliveries[:0], Bodies: w.Bodies[:0]}
 }
 
 // applyInputs folds the arrivals first, then what follows from them, then the
@@ -211,9 +235,13 @@ func (b *batch) seal() error {
 		f.row.Version++
 		f.row.UpdatedAt = b.now
 		f.row.Status = f.state.Status()
+		b.milestones(f)
 		f.row.Customer = f.state.Customer()
-		f.row.State = f.state.Append(nil)
-		b.w.Waybills = append(b.w.Waybills, f.row)
+		start := len(b.states)
+		b.states = f.state.Append(b.states)
+		row := f.row // without its blob: the state in memory is the truth until it is put out
+		row.State = b.states[start:len(b.states):len(b.states)]
+		b.w.Waybills = append(b.w.Waybills, row)
 		for _, l := range f.lanes {
 			for _, d := range l.queue {
 				if !d.Dirty {
@@ -231,7 +259,6 @@ func (b *batch) seal() error {
 	// A message's events have their ids from its arrival: the chain follows the
 	// ids, not the order of folding.
 	slices.SortFunc(b.events, func(x, y *ledger.Event) int { return cmp.Compare(x.ID, y.ID) })
-	b.w.Events = make([]ledger.Event, 0, len(b.events))
 	for _, row := range b.events {
 		head := &b.e.heads[row.Shard]
 		head.Seq++

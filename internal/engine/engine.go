@@ -99,6 +99,7 @@ type Engine struct {
 	batchNo  int64
 	epoch    int64
 	wanted   map[string]bool // entities that events without a waybill wait for
+	spare    spare
 	inflight map[int64]int   // delivery → attempt under way
 
 	counts   counters

@@ -197,6 +197,7 @@ func (e *Engine) loadFlow(ctx context.Context, row ledger.Waybill) (*flow, error
 	if err != nil {
 		return nil, fmt.Errorf("read the facts of %s: %w", row.Ref, err)
 	}
+	row.State = nil
 	f := &flow{row: row, state: state}
 	deliveries, err := e.store.DeliveriesOf(ctx, row.ID)
 	if err != nil {

@@ -90,7 +90,6 @@ func (b *batch) carryOut(ctx context.Context, f *flow, dec process.Decision, row
 	for _, r := range dec.Refs {
 		b.refer(f, ledger.Reference{System: r.System, Kind: r.Kind, Value: r.Value})
 	}
-	b.milestones(f)
 	for _, r := range dec.Refs {
 		if r.Kind == "shipment" {
 			b.adoptSoon(ctx, f, "shipment:"+r.Value)

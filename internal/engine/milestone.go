@@ -32,7 +32,7 @@ func (b *batch) milestones(f *flow) {
 	if len(b.e.opt.Milestones) == 0 || !f.state.Placed() {
 		return
 	}
-	rank := statusRank[f.state.Status()]
+	rank := statusRank[f.row.Status]
 	for _, m := range b.e.opt.Milestones {
 		name, cause := "milestone:"+m.Name, "late_"+m.Name
 		_, running := b.e.timers[timerName(f, name)]

@@ -194,6 +194,9 @@ type Reader interface {
 	// WaybillsByRef finds waybills by a whole reference of any kind.
 	WaybillsByRef(ctx context.Context, value string, limit int) ([]Waybill, error)
 	Waybills(ctx context.Context, q WaybillQuery) ([]Waybill, error)
+	// StatusCounts counts the waybills by status. It reads an index of all of
+	// them: who asks often remembers the answer.
+	StatusCounts(ctx context.Context) (map[waybill.Status]int, error)
 	References(ctx context.Context, waybill int64) ([]Reference, error)
 	Heads(ctx context.Context) ([]Head, error)
 	// EventCounts counts the events that are not applied, superseded or

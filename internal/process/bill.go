@@ -63,7 +63,7 @@ func (r *round) billing() *billing {
 	}
 	for _, d := range s.docs {
 		switch {
-		case !d.inBooks():
+		case !s.counts(d):
 		case d.kind == waybill.Invoice:
 			b.allowed.sub(d.lines)
 			b.extras.sub(d.lines)
@@ -100,7 +100,7 @@ func (b *billing) posted(at int, withPlanned bool) row {
 	s.carried(net, p.kind, p.target, p.subject)
 	for _, d := range s.docs {
 		if d.kind == waybill.ShipmentReversal && s.reverses(d, p) &&
-			(d.inBooks() || withPlanned && d.state == planned && d.wanted) {
+			(s.counts(d) || withPlanned && d.state == planned && d.wanted) {
 			net.sub(d.lines)
 		}
 	}
@@ -127,7 +127,7 @@ func (b *billing) invoice(at int) {
 	open := b.posted(at, true)
 	for _, d := range s.docs {
 		switch {
-		case !d.inBooks():
+		case !s.counts(d):
 		case d.kind == waybill.Invoice && d.of == at+1:
 			open.sub(d.lines)
 		case d.kind == waybill.CreditMemo && s.reverses(d, posting):
@@ -196,7 +196,7 @@ func (b *billing) credit(at int) {
 	over, invoice := s.row(), 0
 	for i, d := range s.docs {
 		switch {
-		case !d.inBooks():
+		case !s.counts(d):
 		case d.kind == waybill.Invoice && s.docs[d.of-1].subject == posting.subject:
 			over.add(d.lines)
 			if invoice == 0 {

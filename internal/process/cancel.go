@@ -141,7 +141,7 @@ func (pic *picture) confirmations() (left row, limited bool) {
 // goods, otherwise by the warehouse's word.
 func (pic *picture) decide(q *request, left row, limited bool) {
 	s := pic.s
-	sent, confirmed, refused := s.warehouseOn(q.f)
+	sent, confirmed, refused := s.warehouseOn(q.f.subject)
 	switch {
 	case refused && !confirmed:
 		q.decided, q.late = true, true
@@ -167,9 +167,9 @@ func (pic *picture) decide(q *request, left row, limited bool) {
 }
 
 // warehouseOn tells what the warehouse was told of a request and what it said.
-func (s *Sales) warehouseOn(f *fact) (sent, confirmed, refused bool) {
+func (s *Sales) warehouseOn(request string) (sent, confirmed, refused bool) {
 	for i, d := range s.docs {
-		if d.kind != waybill.WarehouseOrderCancel || d.subject != f.subject {
+		if d.kind != waybill.WarehouseOrderCancel || d.subject != request {
 			continue
 		}
 		sent = sent || d.inBooks()
@@ -218,7 +218,7 @@ func (pic *picture) covers(left row, q *request) bool {
 }
 
 // share tells each request what it got of what is cancelled, first come first
-// served. Fees that went with the goods are the last one's.
+// served. Fees that went with the goods are the last one's that got any.
 func (pic *picture) share() {
 	rest := pic.s.row()
 	for at := range rest {
@@ -233,7 +233,7 @@ func (pic *picture) share() {
 			q.got[at] = waybill.MinDecimal(q.given[at], rest[at])
 			rest[at] = rest[at].Sub(q.got[at])
 		}
-		if q.decided && !q.late {
+		if q.got.any() {
 			last = i
 		}
 	}

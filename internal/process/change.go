@@ -54,6 +54,19 @@ func (s *Sales) answeredBy(fam family, at int) bool {
 	return false
 }
 
+// refusedByEvent reports whether the warehouse refused the change or
+// cancellation at a place by an event.
+func (s *Sales) refusedByEvent(at int) bool {
+	switch s.docs[at].kind {
+	case waybill.WarehouseOrderChange:
+		return s.changeOf(at) == changeLate
+	case waybill.WarehouseOrderCancel:
+		_, confirmed, refused := s.warehouseOn(s.docs[at].subject)
+		return refused && !confirmed
+	}
+	return false
+}
+
 // warehouseVersion is the version of the order that the warehouse works by: of
 // its order, or of the last change that it took.
 func (s *Sales) warehouseVersion() int64 {

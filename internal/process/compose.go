@@ -139,7 +139,7 @@ type header struct {
 	ChannelOrder   string            `json:"channel_order,omitzero"`
 	WarehouseOrder string            `json:"warehouse_order,omitzero"` // its key, to the warehouse
 	Request        string            `json:"request,omitzero"`         // of a cancellation, to the warehouse
-	Unknown        jsontext.Value    `json:",unknown"`
+	Unknown        jsontext.Value    `json:",embed"`
 }
 
 func (c *composer) header() header {
@@ -237,7 +237,7 @@ type shipmentData struct {
 	Load         string            `json:"load,omitzero"`
 	Packages     []waybill.Package `json:"packages"`
 	Tracking     []string          `json:"tracking,omitzero"`
-	Unknown      jsontext.Value    `json:",unknown"`
+	Unknown      jsontext.Value    `json:",embed"`
 }
 
 func (c *composer) shipment() shipmentData {

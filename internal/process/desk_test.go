@@ -3,7 +3,6 @@ package process
 import (
 	"fmt"
 	"slices"
-	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,7 +13,7 @@ import (
 // keeps the lanes as Decision says, composes before a first attempt, and holds
 // every decision against the rules that all must keep.
 type desk struct {
-	t      testing.TB
+	t      fataler
 	p      *Policy
 	s      *Sales
 	now    time.Time
@@ -29,6 +28,10 @@ type delivery struct {
 	state string // planned, withdrawn, sent, out
 	sent  waybill.Document
 	order int // of its add
+
+	attempted int      // ordinal of its attempt
+	outcome   Outcome  // of the last answer, in random walks
+	applied   []string // lines, where not all were
 }
 
 var epoch = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -39,7 +42,14 @@ func testPolicy() *Policy {
 		HoldRecheck: 15 * time.Minute, Limbo: 10 * time.Minute}
 }
 
-func newDesk(t testing.TB, p *Policy) *desk {
+// fataler is what tests and random walks have in common.
+type fataler interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
+func newDesk(t fataler, p *Policy) *desk {
 	return &desk{t: t, p: p, s: New("SO-1", p), now: epoch, lanes: map[string]*delivery{}}
 }
 
@@ -99,7 +109,8 @@ func (d *desk) attempt(key string) (waybill.Document, Decision) {
 		d.t.Fatal(err)
 	}
 	v := d.lanes[key]
-	v.state, v.sent = "sent", composed
+	d.adds++
+	v.state, v.sent, v.attempted = "sent", composed, d.adds
 	return composed, d.tell(waybill.Event{Type: waybill.DocumentAttempted, Source: "waybill", Body: &Attempted{Key: key, Seq: 1}})
 }
 

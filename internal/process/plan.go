@@ -148,9 +148,13 @@ func (r *round) mark() {
 			s.epoch++
 		}
 	}
-	for _, d := range s.docs {
+	for at, d := range s.docs {
 		d.wanted = d.rest
-		if d.state == refused && d.epoch < s.epoch {
+		switch {
+		case d.state == refused && d.epoch < s.epoch:
+			r.skip(d)
+		case d.state == pending && s.refusedByEvent(at): // the warehouse will never apply it
+			d.late = true
 			r.skip(d)
 		}
 	}

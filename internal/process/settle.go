@@ -29,38 +29,33 @@ func (r *round) takeAccount(d *doc, at int) {
 	if len(s.of(famCancel)) == 0 && (d.kind != waybill.WarehouseOrder || len(s.of(famShipped)) == 0) {
 		return
 	}
+	pic := s.look(nil)
 	switch d.kind {
 	case waybill.WarehouseOrder:
-		pic := s.look(nil)
 		d.before = pic.q[waybill.Shipped].positive()
-		r.account(pic, func(f *fact) { f.byWarehouse = at + 1 })
+		r.account(pic, func(q *request) bool { return q.decided && !q.late }, func(f *fact) { f.byWarehouse = at + 1 })
 	case waybill.SalesOrder, waybill.SalesOrderChange:
-		r.account(s.look(nil), func(f *fact) { f.byBooks = at + 1 })
+		r.account(pic, func(q *request) bool { return q.decided && !q.late }, func(f *fact) { f.byBooks = at + 1 })
 	case waybill.SalesOrderCancel, waybill.WarehouseOrderCancel, waybill.CancellationAnswer:
-		for _, f := range s.of(famCancel) {
-			if f.subject == d.subject {
-				r.fix(f)
-			}
-		}
+		r.account(pic, func(q *request) bool { return q.f.subject == d.subject }, func(*fact) {})
 	}
 }
 
-// account notes that a document takes the cancel requests into account that are
-// decided: they need no document of their own to that system.
-func (r *round) account(pic *picture, note func(f *fact)) {
+// account notes that a document takes cancel requests into account, and fixes
+// them: from now on they keep their turn, and ask for what they asked for until
+// now. What a later version of the order adds is not theirs.
+func (r *round) account(pic *picture, concerned func(q *request) bool, note func(f *fact)) {
 	for i := range pic.requests {
-		if q := &pic.requests[i]; q.decided && !q.late {
-			r.fix(q.f)
-			note(q.f)
+		q := &pic.requests[i]
+		if !concerned(q) {
+			continue
 		}
-	}
-}
-
-// fix gives a cancel request its place in the order in which they count.
-func (r *round) fix(f *fact) {
-	if f.fix == 0 {
-		r.s.ordinal++
-		f.fix = r.s.ordinal
+		note(q.f)
+		if q.f.fix == 0 {
+			r.s.ordinal++
+			q.f.fix = r.s.ordinal
+			q.f.lines, q.f.units, q.f.all = q.asked.positive(), nil, false
+		}
 	}
 }
 

@@ -108,7 +108,7 @@ func (r *round) postShipment(f *fact) {
 	}
 	for _, d := range r.s.docs {
 		switch {
-		case !d.inBooks():
+		case !r.s.counts(d):
 		case d.kind == waybill.ShipmentPosting && r.s.shipmentOf(d) == f.subject:
 			more.sub(d.lines)
 			posted = true
@@ -185,7 +185,7 @@ func (r *round) unreversed(at int) row {
 	part := r.s.row()
 	part.add(r.s.docs[at].lines)
 	for _, d := range r.s.docs {
-		if d.kind == waybill.ShipmentReversal && d.inBooks() && d.of == at+1 {
+		if d.kind == waybill.ShipmentReversal && r.s.counts(d) && d.of == at+1 {
 			part.sub(d.lines)
 		}
 	}

@@ -208,6 +208,13 @@ func (d *doc) inBooks() bool {
 	return d.state == attempted || d.state == pending || d.state == done
 }
 
+// counts reports whether the lines of a document are accounted for: it is in
+// the target's books, or it is the rest of one that is, still to be tried again
+// or given up by an operator since the last hold, change or cancellation.
+func (s *Sales) counts(d *doc) bool {
+	return d.inBooks() || d.rest && (d.state == planned || d.state == refused || d.state == skipped && d.epoch >= s.epoch)
+}
+
 // hold is a reason not to go on.
 type hold struct {
 	kind   string
@@ -218,19 +225,10 @@ type hold struct {
 
 const holdManual = "manual"
 
-// New returns the state of an order of which nothing is known yet. Its origin
-// is the channel with the longest prefix that ref begins with; a ref without a
-// known prefix belongs to the channel whose prefix is empty, or to none.
+// New returns the state of an order of which nothing is known yet.
 func New(ref string, p *Policy) *Sales {
-	s := &Sales{ref: ref, own: ref}
-	best := -1
-	for name, c := range p.Channels {
-		own, ok := waybill.OwnNumber(c.Prefix, ref)
-		if !ok || len(c.Prefix) < best || len(c.Prefix) == best && name > s.origin {
-			continue
-		}
-		best, s.origin, s.own = len(c.Prefix), name, own
-	}
+	s := &Sales{ref: ref}
+	s.origin, s.own = p.origin(ref)
 	s.tag = waybill.KeyTag(p.Namespace, s.origin, s.own)
 	return s
 }
@@ -353,11 +351,11 @@ func (s *Sales) applied(kind waybill.Kind, target, subject string) bool {
 	return taken
 }
 
-// carried adds up the lines of all revisions of a document that the target
-// holds or may hold, into r.
+// carried adds up the lines of all revisions of a document that are accounted
+// for, into r.
 func (s *Sales) carried(r row, kind waybill.Kind, target, subject string) {
 	for _, d := range s.docs {
-		if d.kind == kind && d.inBooks() && d.subject == subject && d.target == target {
+		if d.kind == kind && s.counts(d) && d.subject == subject && d.target == target {
 			r.add(d.lines)
 		}
 	}

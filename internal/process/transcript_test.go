@@ -380,7 +380,8 @@ func (s *stagehand) say(out Decision) []string {
 		for _, v := range s.lanes {
 			reason = strings.ReplaceAll(reason, v.Key, "of "+string(v.Kind))
 		}
-		add("fact %s %s %s: %s", e.Type, e.Subject, f.Place, strings.TrimSuffix(reason, ": "))
+		line := fmt.Sprintf("fact %s %s: %s", strings.TrimSpace(string(e.Type)+" "+e.Subject), f.Place, reason)
+		add("%s", strings.TrimSuffix(line, ": "))
 	}
 	for _, key := range out.Withdraw {
 		v := s.lanes[key]

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -97,7 +96,7 @@ func (s *shop) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // postQuery runs one GraphQL request, well or badly as its fault says.
 func (s *shop) postQuery(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, bodyMax+1))
+	body, err := readBody(r)
 	if err != nil || len(body) > bodyMax {
 		answer(w, http.StatusBadRequest, []byte(`{"errors":"Bad Request"}`), "Content-Type", jsonType)
 		return

@@ -13,7 +13,7 @@ import (
 // Message is a message with its bytes, and what it became.
 type Message struct {
 	ledger.Message
-	Events []Canonical
+	Canonical []Canonical // the events it carried
 }
 
 // Canonical is an event that a message carried.
@@ -44,7 +44,7 @@ func (s *Service) Message(ctx context.Context, id int64) (Message, error) {
 			}
 			c.Ref = w.Ref
 		}
-		out.Events = append(out.Events, c)
+		out.Canonical = append(out.Canonical, c)
 	}
 	return out, nil
 }

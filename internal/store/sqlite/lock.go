@@ -11,12 +11,12 @@ import (
 	"syscall"
 )
 
-// The files of a data directory. SQLite puts -wal and -shm beside the
-// database, with the database's own mode.
-const (
-	FileName = "waybill.db"
-	lockName = "waybill.lock"
-)
+// FileName is the database's name in its data directory. SQLite puts -wal and
+// -shm beside it, with the same mode; while they are there, the three are one.
+const FileName = "waybill.db"
+
+// lockName is the file whose lock says who owns the directory.
+const lockName = "waybill.lock"
 
 // prepareDir makes the data directory for its owner alone, and refuses one that
 // others may write: whoever writes there can replace the books.

@@ -191,7 +191,7 @@ func (a address) writer() string {
 }
 
 func (a address) reader() string {
-	return a.with("busy_timeout("+busyTimeout+")", "synchronous("+a.sync+")", "temp_store(MEMORY)", "query_only(1)")
+	return a.with("busy_timeout("+busyTimeout+")", "temp_store(MEMORY)", "query_only(1)")
 }
 
 // copier may write, but only the copy: VACUUM INTO is refused where query_only

@@ -39,6 +39,7 @@ func Run(t *testing.T, open Open) {
 		{"WaybillRoundTrip", waybillRoundTrip},
 		{"WaybillVersions", waybillVersions},
 		{"WaybillLists", waybillLists},
+		{"WaybillStatusCounts", waybillStatusCounts},
 		{"WaybillReferences", waybillReferences},
 		{"HeadsAndFence", headsAndFence},
 		{"DeliveryRoundTrip", deliveryRoundTrip},

@@ -1,0 +1,4 @@
+package api
+
+// Deadlines is the wrapper of Server with other limits.
+var Deadlines = deadlines

@@ -1,0 +1,244 @@
+package process
+
+import (
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/waybillhq/waybill"
+	"pgregory.net/rapid"
+)
+
+// TestWalk_BooksAgreeWithTheFloor plays random lives to their end and compares
+// the systems' books with the facts: net of all corrections, everything shipped
+// is posted, told and billed, and everything cancelled is cancelled everywhere.
+func TestWalk_BooksAgreeWithTheFloor(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWalk(rt)
+		for range w.draw("steps", 1, 60) {
+			w.step()
+			w.conserve()
+		}
+		w.drain()
+		w.conserve()
+		b := w.books()
+		w.compareOrder(b)
+		w.compareShipments(b)
+		w.compareAnswers()
+		w.refold()
+	})
+}
+
+// conserve checks what holds at every moment.
+func (w *walk) conserve() {
+	for _, l := range w.s.Totals() {
+		for stage, q := range l.Quantities {
+			if q.Sign() < 0 {
+				w.rt.Fatalf("line %s: %s is %s\n%s", l.Line, waybill.Stage(stage), q, w.story())
+			}
+		}
+		if l.Quantities[waybill.Cancelled].Cmp(l.Quantities[waybill.Ordered]) > 0 {
+			w.rt.Fatalf("line %s: more cancelled than ordered\n%s", l.Line, w.story())
+		}
+	}
+}
+
+// books are what the simulated systems hold, from what was sent to them.
+type books struct {
+	order    map[string]waybill.Decimal            // the ERP's order, totals by line
+	has      bool                                  // the ERP has the order
+	posted   map[string]map[string]waybill.Decimal // by shipment
+	invoiced map[string]waybill.Decimal            // less credited
+	told     map[string]map[string]waybill.Decimal // the channel, by shipment
+}
+
+func (w *walk) books() books {
+	b := books{order: map[string]waybill.Decimal{}, posted: map[string]map[string]waybill.Decimal{}, invoiced: map[string]waybill.Decimal{},
+		told: map[string]map[string]waybill.Decimal{}}
+	sent := slices.DeleteFunc(w.all(), func(v *delivery) bool { return v.state != "sent" || v.outcome != OutcomeDone })
+	slices.SortFunc(sent, func(a, b *delivery) int { return a.attempted - b.attempted })
+	for _, v := range sent {
+		q := quantitiesOf(v)
+		of := shipmentIn(v.sent)
+		switch v.Kind {
+		case waybill.SalesOrder, waybill.SalesOrderChange:
+			b.has = true
+			maps.Copy(b.order, q)
+		case waybill.SalesOrderCancel:
+			add(b.order, q, -1)
+		case waybill.ShipmentPosting, waybill.ShipmentReversal:
+			if b.posted[of] == nil {
+				b.posted[of] = map[string]waybill.Decimal{}
+			}
+			add(b.posted[of], q, map[bool]int64{true: 1, false: -1}[v.Kind == waybill.ShipmentPosting])
+		case waybill.Invoice:
+			add(b.invoiced, q, 1)
+		case waybill.CreditMemo:
+			add(b.invoiced, q, -1)
+		case waybill.Fulfilment, waybill.FulfilmentUpdate:
+			if v.Front { // what the channel had not taken at first
+				add(b.told[of], q, 1)
+			} else {
+				b.told[of] = q
+			}
+		}
+	}
+	return b
+}
+
+func shipmentIn(d waybill.Document) string {
+	var data struct {
+		Shipment string `json:"shipment"`
+	}
+	if waybill.Unmarshal(d.Data, &data) != nil {
+		return ""
+	}
+	return data.Shipment
+}
+
+func add(to, what map[string]waybill.Decimal, sign int64) {
+	for line, q := range what {
+		to[line] = to[line].Add(q.Mul(waybill.NewDecimal(sign)))
+	}
+}
+
+// compareOrder: the ERP's order is what shall be delivered.
+func (w *walk) compareOrder(b books) {
+	if !b.has {
+		return
+	}
+	for _, l := range w.s.Totals() {
+		goal := l.Quantities[waybill.Ordered].Sub(l.Quantities[waybill.Cancelled])
+		if !b.order[l.Line].Equal(goal) {
+			w.rt.Fatalf("line %s: the ERP's order has %s, ordered less cancelled is %s\n%s", l.Line, b.order[l.Line], goal, w.story())
+		}
+		shipped := l.Quantities[waybill.Shipped]
+		if l.Line == "F" {
+			if shippedAny := len(b.invoiced) > 0; shippedAny && b.invoiced["F"].Cmp(goal) > 0 {
+				w.rt.Fatalf("freight is billed more than once\n%s", w.story())
+			}
+			continue
+		}
+		due := waybill.MinDecimal(shipped, goal)
+		if got := b.invoiced[l.Line]; got.Cmp(due) < 0 || got.Cmp(shipped) > 0 {
+			w.rt.Fatalf("line %s: %s invoiced; %s shipped, %s to deliver\n%s", l.Line, got, shipped, goal, w.story())
+		}
+		if !l.Quantities[waybill.Invoiced].Sub(l.Quantities[waybill.Credited]).Equal(b.invoiced[l.Line]) {
+			w.rt.Fatalf("line %s: totals and the ERP's invoices differ\n%s", l.Line, w.story())
+		}
+	}
+}
+
+// compareShipments: the ERP and the channel know of each shipment what its
+// version in force says.
+func (w *walk) compareShipments(b books) {
+	lines := map[string]bool{}
+	for _, l := range w.s.Totals() {
+		lines[l.Line] = true
+	}
+	for id, want := range w.shipped {
+		if !lines["1"] || want["2"].Sign() != 0 && !lines["2"] || w.limbo(id) {
+			continue // it waits for its line
+		}
+		for _, line := range []string{"1", "2"} {
+			if b.has && !b.posted[id][line].Equal(want[line]) {
+				w.rt.Fatalf("shipment %s line %s: %s posted, %s left\n%s", id, line, b.posted[id][line], want[line], w.story())
+			}
+			if !b.told[id][line].Equal(want[line]) {
+				w.rt.Fatalf("shipment %s line %s: the channel knows of %s, %s left\n%s", id, line, b.told[id][line], want[line], w.story())
+			}
+		}
+	}
+}
+
+// limbo reports whether a version of a shipment waits for a line.
+func (w *walk) limbo(id string) bool {
+	return slices.ContainsFunc(w.s.facts, func(f *fact) bool { return f.subject == id && (f.place == Limbo || f.place == Parked) })
+}
+
+// compareAnswers: the channel got one answer to each request, and one to the
+// version in force.
+func (w *walk) compareAnswers() {
+	count := map[string]int{}
+	for _, v := range w.all() {
+		if (v.Kind == waybill.CancellationAnswer || v.Kind == waybill.ChangeAnswer) && v.outcome == OutcomeDone && !v.Front {
+			count[v.Subject]++
+		}
+	}
+	for _, f := range w.s.of(famCancel) {
+		if f.place == Applied && count[f.subject] != 1 {
+			w.rt.Fatalf("request %s: %d answers\n%s", f.subject, count[f.subject], w.story())
+		}
+	}
+	if o := w.s.inForce(); o.changed && count[versionSubject(o.version)] != 1 {
+		w.rt.Fatalf("version %d: %d answers\n%s", o.version, count[versionSubject(o.version)], w.story())
+	}
+}
+
+// TestWalk_OrderOfArrivalDoesNotMatter shuffles and repeats the facts between
+// any two of Waybill's own events: the same documents are wanted at every
+// point, with the same content, and the order ends the same (promise 4).
+func TestWalk_OrderOfArrivalDoesNotMatter(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWalk(rt)
+		for range w.draw("steps", 1, 50) {
+			w.step()
+		}
+		straight, shuffled := New("SO-1", w.p), New("SO-1", w.p)
+		for from := 0; from < len(w.events); {
+			to := from + 1
+			for to < len(w.events) && isFact(w.events[from]) && isFact(w.events[to]) {
+				to++
+			}
+			run := slices.Clone(w.events[from:to])
+			for i := range run {
+				Decide(straight, &run[i], w.p)
+			}
+			if len(run) > 1 {
+				run = rapid.Permutation(run).Draw(rt, "run")
+				if w.draw("twice", 0, 1) == 1 {
+					again := run[w.draw("again", 0, len(run)-1)]
+					again.ID += "-again"
+					run = append(run, again)
+				}
+			}
+			for i := range run {
+				Decide(shuffled, &run[i], w.p)
+			}
+			compareWanted(rt, w, straight, shuffled)
+			from = to
+		}
+	})
+}
+
+func isFact(e waybill.Event) bool { return e.Source != "waybill" }
+
+func compareWanted(rt *rapid.T, w *walk, a, b *Sales) {
+	if diff := cmp.Diff(a.View(), b.View(), decimals); diff != "" {
+		rt.Fatalf("another order of arrival, another view:\n%s\n%s", diff, w.story())
+	}
+	if diff := cmp.Diff(wanted(rt, a, w.p), wanted(rt, b, w.p)); diff != "" {
+		rt.Fatalf("another order of arrival, other documents:\n%s\n%s", diff, w.story())
+	}
+}
+
+// wanted are the documents in lanes and not attempted, with their content.
+func wanted(rt *rapid.T, s *Sales, p *Policy) map[string]string {
+	out := map[string]string{}
+	for _, d := range s.docs {
+		if d.state != planned {
+			continue
+		}
+		composed, err := Compose(s, d.key, p)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		text, err := waybill.Marshal(composed)
+		if err != nil {
+			rt.Fatal(err)
+		}
+		out[d.key] = composed.Target + " " + string(text)
+	}
+	return out
+}

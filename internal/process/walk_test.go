@@ -1,0 +1,312 @@
+package process
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/waybillhq/waybill"
+	"pgregory.net/rapid"
+)
+
+// walk is a random life of an order: facts in any order, documents attempted as
+// their lanes allow, targets that answer as they like.
+type walk struct {
+	*desk
+	rt *rapid.T
+
+	versions map[string]int64                      // highest version told, by subject
+	shipped  map[string]map[string]waybill.Decimal // of the version in force, by shipment and line
+	orders   map[int64]*waybill.Order
+	changed  map[int64]bool
+	requests []string
+	wmsTold  map[string]waybill.Decimal // cancelled by the warehouse, by line
+	answered map[string]bool            // warehouse_order_cancel by key
+	quiet    bool                       // targets apply everything
+}
+
+func newWalk(rt *rapid.T) *walk {
+	return &walk{desk: newDesk(rt, testPolicy()), rt: rt, versions: map[string]int64{}, shipped: map[string]map[string]waybill.Decimal{},
+		orders: map[int64]*waybill.Order{}, changed: map[int64]bool{}, wmsTold: map[string]waybill.Decimal{}, answered: map[string]bool{}}
+}
+
+func (w *walk) draw(label string, lo, hi int) int { return rapid.IntRange(lo, hi).Draw(w.rt, label) }
+
+func (w *walk) qty(label string, lo, hi int) waybill.Decimal {
+	return waybill.NewDecimal(int64(w.draw(label, lo, hi)))
+}
+
+// step does one thing that may happen.
+func (w *walk) step() {
+	switch k := w.draw("step", 0, 19); {
+	case k < 6:
+		w.attemptHead()
+	case k < 11:
+		w.answerSent()
+	case k == 11:
+		w.tellOrder()
+	case k == 12:
+		w.tellCancel()
+	case k < 16:
+		w.tellShipment()
+	case k == 16:
+		w.tellProgress()
+	case k == 17:
+		w.answerAsWarehouse()
+	case k == 18:
+		w.command()
+	default:
+		w.tell(waybill.Event{Type: waybill.TimerFired, Source: "waybill", Body: &Fired{Name: TimerRecheck}})
+	}
+}
+
+func (w *walk) tellOrder() {
+	v := int64(w.draw("version", 1, 4))
+	if w.orders[v] != nil {
+		return
+	}
+	o := &waybill.Order{Order: "SO-1", Version: v, Customer: "C1", Currency: "EUR", Tax: waybill.MustDecimal("1.00")}
+	for _, id := range []string{"1", "2", "F"} {
+		if w.draw("has line "+id, 0, 5) == 0 && id != "1" {
+			continue
+		}
+		l := waybill.OrderLine{Line: id, SKU: "S" + id, UOM: "EA", Price: waybill.MustDecimal("2.50"), Qty: w.qty("ordered", 1, 6)}
+		if id == "F" {
+			l.Kind, l.Qty = waybill.LineFreight, waybill.NewDecimal(1)
+		}
+		o.Lines = append(o.Lines, l)
+	}
+	w.orders[v] = o
+	typ := waybill.OrderPlaced
+	if v > 1 {
+		typ = waybill.OrderChanged
+		w.changed[v] = true
+	}
+	w.tell(waybill.Event{Type: typ, Source: "shop", Version: v, Body: o})
+}
+
+func (w *walk) tellCancel() {
+	id := "R-" + strconv.Itoa(w.draw("request", 1, 4))
+	if slices.Contains(w.requests, id) {
+		return
+	}
+	c := &waybill.CancelRequest{Order: "SO-1", Request: id}
+	if w.draw("whole", 0, 1) == 0 {
+		c.Lines = []waybill.LineQty{{Line: "1", Qty: w.qty("cancel", 1, 3)}}
+	}
+	w.requests = append(w.requests, id)
+	w.tell(waybill.Event{Type: waybill.OrderCancelRequested, Source: "shop", Subject: id, Body: c})
+}
+
+func (w *walk) tellShipment() {
+	id := "SH-" + strconv.Itoa(w.draw("shipment", 1, 3))
+	v := int64(w.draw("version", 1, 4))
+	key := id + "/" + strconv.FormatInt(v, 10)
+	if w.versions[key] != 0 {
+		return
+	}
+	w.versions[key] = v
+	lines := map[string]waybill.Decimal{"1": w.qty("shipped", 0, 4)}
+	sh := &waybill.Shipment{Order: "SO-1", Shipment: id, Version: v, ShippedAt: "2026-03-02T15:04:05Z",
+		Lines: []waybill.LineQty{{Line: "1", Qty: lines["1"], UOM: "EA"}}}
+	if w.draw("both lines", 0, 2) == 0 {
+		lines["2"] = w.qty("shipped", 0, 3)
+		sh.Lines = append(sh.Lines, waybill.LineQty{Line: "2", Qty: lines["2"]})
+	}
+	if v > w.versions[id] {
+		w.versions[id], w.shipped[id] = v, lines
+	}
+	w.tell(waybill.Event{Type: waybill.ShipmentConfirmed, Source: "wms", Subject: id, Version: v, Body: sh})
+}
+
+func (w *walk) tellProgress() {
+	typ := []waybill.EventType{waybill.AllocationConfirmed, waybill.PickConfirmed, waybill.PackConfirmed}[w.draw("progress", 0, 2)]
+	id := "D-" + strconv.Itoa(w.draw("document", 1, 2))
+	v := int64(w.draw("version", 1, 2))
+	w.tell(waybill.Event{Type: typ, Source: "wms", Subject: id, Version: v, Body: &waybill.Progress{Order: "SO-1", Document: id, Version: v,
+		Lines: []waybill.LineQty{{Line: "1", Qty: w.qty("qty", 1, 5)}}}})
+}
+
+func (w *walk) command() {
+	w.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill",
+		Body: &Command{Command: []Verb{Hold, Release, Recheck}[w.draw("command", 0, 2)]}})
+}
+
+// heads returns, by target, the document that may go next: none while one is
+// on its way, waits refused in its lane, or is pending.
+func (w *walk) heads() []*delivery {
+	var out []*delivery
+	for _, target := range []string{"erp", "shop", "wms"} {
+		var head *delivery
+		for _, v := range w.lanes {
+			if v.Target != target {
+				continue
+			}
+			if v.state == "sent" && !w.settledFor(v) {
+				head = nil
+				break
+			}
+			if v.state == "planned" && (head == nil || v.Front && !head.Front || v.Front == head.Front && v.order < head.order) {
+				head = v
+			}
+		}
+		blocked := slices.ContainsFunc(w.all(), func(v *delivery) bool { return v.Target == target && v.state == "sent" && !w.settledFor(v) })
+		if head != nil && !blocked {
+			out = append(out, head)
+		}
+	}
+	return out
+}
+
+func (w *walk) all() []*delivery {
+	out := make([]*delivery, 0, len(w.lanes))
+	for _, v := range w.lanes {
+		out = append(out, v)
+	}
+	slices.SortFunc(out, func(a, b *delivery) int { return a.order - b.order })
+	return out
+}
+
+// settledFor reports whether an attempted document no longer blocks its lane.
+func (w *walk) settledFor(v *delivery) bool { return v.state != "sent" || v.outcome == OutcomeDone }
+
+func (w *walk) attemptHead() {
+	heads := w.heads()
+	if len(heads) == 0 {
+		return
+	}
+	v := heads[w.draw("lane", 0, len(heads)-1)]
+	w.attempt(v.Key)
+}
+
+// unsettled are the documents whose targets still owe an answer.
+func (w *walk) unsettled() []*delivery {
+	return slices.DeleteFunc(w.all(), func(v *delivery) bool { return v.state != "sent" || v.outcome == OutcomeDone })
+}
+
+func (w *walk) answerSent() {
+	sent := w.unsettled()
+	if len(sent) == 0 {
+		return
+	}
+	v := sent[w.draw("answer to", 0, len(sent)-1)]
+	a := &Settled{Key: v.Key, Outcome: OutcomeDone, Receipt: &waybill.Receipt{Ref: "REF-" + strconv.Itoa(v.order)}}
+	how := 0
+	if !w.quiet {
+		how = w.draw("how", 0, 11)
+	}
+	switch {
+	case v.outcome == OutcomeRefused: // in the hands of an operator
+		if how == 1 {
+			a = &Settled{Key: v.Key, Outcome: OutcomeSkipped, By: "ops"}
+		}
+	case how == 1:
+		a = &Settled{Key: v.Key, Outcome: OutcomeRefused, Problem: &waybill.Problem{Status: 422, Code: "invalid"}}
+	case how == 2 && v.Kind == waybill.SalesOrder:
+		a = &Settled{Key: v.Key, Outcome: OutcomeRefused, Problem: &waybill.Problem{Status: 422, Code: "credit_hold"}}
+	case how == 3 && v.outcome == "":
+		a = &Settled{Key: v.Key, Outcome: OutcomePending}
+	case how == 4:
+		a = &Settled{Key: v.Key, Outcome: OutcomeAbsent}
+	case how == 5 && len(v.sent.Lines) > 1 && v.Kind != waybill.OrderCheck:
+		a.Outcome = OutcomePartial
+		a.Receipt.Lines = []waybill.LineOutcome{{Line: v.sent.Lines[0].Line, Status: "applied"}, {Line: v.sent.Lines[1].Line, Status: "retry"}}
+	}
+	if v.Kind == waybill.OrderCheck && a.Outcome == OutcomeDone {
+		ok := w.quiet || w.draw("approved", 0, 3) > 0
+		a.Receipt.Result = []byte(fmt.Sprintf(`{"approved":%t}`, ok))
+	}
+	v.outcome = a.Outcome
+	if a.Outcome == OutcomePartial {
+		v.outcome = OutcomeDone
+		v.applied = []string{v.sent.Lines[0].Line}
+		for _, l := range v.sent.Lines[2:] {
+			v.applied = append(v.applied, l.Line)
+		}
+	}
+	w.settle(a)
+}
+
+// answerAsWarehouse lets the warehouse decide on a cancellation that it took.
+func (w *walk) answerAsWarehouse() {
+	for _, v := range w.all() {
+		if v.Kind != waybill.WarehouseOrderCancel || v.state != "sent" || w.answered[v.Key] || v.outcome != OutcomeDone {
+			continue
+		}
+		w.answered[v.Key] = true
+		order := w.find(waybill.WarehouseOrder, "")
+		rep := &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: order.Key, Version: int64(len(w.answered))}
+		e := waybill.Event{Type: waybill.WarehouseOrderCancelRefused, Source: "wms", Subject: order.Key, Version: rep.Version, Body: rep}
+		if w.quiet || w.draw("cancels", 0, 3) > 0 {
+			e.Type = waybill.WarehouseOrderCancelled
+			for _, l := range v.sent.Lines { // what it has cancelled so far, all told
+				w.wmsTold[l.Line] = w.wmsTold[l.Line].Add(l.Qty)
+			}
+			for _, line := range []string{"1", "2"} {
+				if q := w.wmsTold[line]; q.Sign() > 0 {
+					rep.Lines = append(rep.Lines, waybill.LineQty{Line: line, Qty: q})
+				}
+			}
+		}
+		w.tell(e)
+		return
+	}
+}
+
+// drain lets everything that is wanted come to its end: holds are lifted, what
+// operators gave up goes anew, and targets apply what they get.
+func (w *walk) drain() {
+	w.quiet = true
+	if len(w.orders) == 0 {
+		w.tellOrder()
+	}
+	if w.orders[1] == nil && len(w.orders) == 0 {
+		w.rt.Fatal("no order")
+	}
+	w.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill", Body: &Command{Command: Hold}})
+	w.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill", Body: &Command{Command: Release}})
+	for range 400 {
+		sent, heads := w.unsettled(), w.heads()
+		open := slices.ContainsFunc(w.all(), func(v *delivery) bool {
+			return v.Kind == waybill.WarehouseOrderCancel && v.state == "sent" && v.outcome == OutcomeDone && !w.answered[v.Key]
+		})
+		switch {
+		case len(sent) > 0:
+			w.answerSent()
+		case len(heads) > 0:
+			w.attempt(heads[0].Key)
+		case open:
+			w.answerAsWarehouse()
+		default:
+			return
+		}
+	}
+	w.rt.Fatalf("does not come to rest:\n%s", w.story())
+}
+
+// story tells what was sent, for a failing test.
+func (w *walk) story() string {
+	var b strings.Builder
+	for _, e := range w.events {
+		fmt.Fprintf(&b, "%s %s %s v%d %s\n", e.ID, e.Type, e.Subject, e.Version, e.Data)
+	}
+	for _, v := range w.all() {
+		fmt.Fprintf(&b, "%d %s %s %s r%d: %s %s %v\n", v.order, v.Target, v.Kind, w.name(v.Doc), v.Revision, v.state, v.outcome, quantitiesOf(v))
+	}
+	for _, l := range w.s.Totals() {
+		fmt.Fprintf(&b, "%s: %v\n", l.Line, l.Quantities)
+	}
+	return b.String()
+}
+
+// quantitiesOf are the lines of a document that its target applied.
+func quantitiesOf(v *delivery) map[string]waybill.Decimal {
+	out := map[string]waybill.Decimal{}
+	for _, l := range v.sent.Lines {
+		if v.applied == nil || slices.Contains(v.applied, l.Line) {
+			out[l.Line] = out[l.Line].Add(l.Qty)
+		}
+	}
+	return out
+}
