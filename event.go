@@ -105,7 +105,7 @@ type CancelRequest struct {
 	Request      string         `json:"request"`
 	Version      int64          `json:"version,omitzero"`
 	Lines        []LineQty      `json:"lines,omitzero"`
-	Unknown      jsontext.Value `json:",unknown"`
+	Unknown      jsontext.Value `json:",embed"`
 }
 
 // WarehouseOrderReport is the data of the warehouse_order.* events.
@@ -117,7 +117,7 @@ type WarehouseOrderReport struct {
 	Version        int64          `json:"version,omitzero"`
 	Lines          []LineQty      `json:"lines,omitzero"`
 	Reason         string         `json:"reason,omitzero"`
-	Unknown        jsontext.Value `json:",unknown"`
+	Unknown        jsontext.Value `json:",embed"`
 }
 
 // Progress is the data of allocation, pick and pack confirmations. Document is
@@ -127,7 +127,7 @@ type Progress struct {
 	Document string         `json:"document"`
 	Version  int64          `json:"version,omitzero"`
 	Lines    []LineQty      `json:"lines"`
-	Unknown  jsontext.Value `json:",unknown"`
+	Unknown  jsontext.Value `json:",embed"`
 }
 
 // Shipment is the data of shipment.confirmed: what left the building. One
@@ -147,7 +147,7 @@ type Shipment struct {
 	Final     bool           `json:"final,omitzero"` // nothing more comes from this system for the order
 	Lines     []LineQty      `json:"lines"`
 	Packages  []Package      `json:"packages,omitzero"`
-	Unknown   jsontext.Value `json:",unknown"`
+	Unknown   jsontext.Value `json:",embed"`
 }
 
 // Delivery is the data of shipment.delivered.
@@ -156,7 +156,7 @@ type Delivery struct {
 	Order       string         `json:"order,omitzero"`
 	Version     int64          `json:"version,omitzero"`
 	DeliveredAt string         `json:"delivered_at,omitzero"`
-	Unknown     jsontext.Value `json:",unknown"`
+	Unknown     jsontext.Value `json:",embed"`
 }
 
 // Posting is the data of invoice.posted and credit.posted: a document that the
@@ -168,7 +168,7 @@ type Posting struct {
 	Total    Decimal        `json:"total,omitzero"`
 	Currency string         `json:"currency,omitzero"`
 	Lines    []PostingLine  `json:"lines,omitzero"`
-	Unknown  jsontext.Value `json:",unknown"`
+	Unknown  jsontext.Value `json:",embed"`
 }
 
 // PostingLine is one line of an invoice over one or many orders.
@@ -178,7 +178,7 @@ type PostingLine struct {
 	Qty     Decimal        `json:"qty"`
 	Amount  Decimal        `json:"amount,omitzero"`
 	UOM     string         `json:"uom,omitzero"`
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Payment is the data of invoice.paid.
@@ -191,7 +191,7 @@ type Payment struct {
 	Amount   Decimal        `json:"amount,omitzero"`
 	Currency string         `json:"currency,omitzero"`
 	PaidAt   string         `json:"paid_at,omitzero"`
-	Unknown  jsontext.Value `json:",unknown"`
+	Unknown  jsontext.Value `json:",embed"`
 }
 
 // DocumentReport is the data of document.applied and document.rejected: a
@@ -203,7 +203,7 @@ type DocumentReport struct {
 	N       int64          `json:"n,omitzero"`
 	Result  jsontext.Value `json:"result,omitzero"`
 	Problem *Problem       `json:"problem,omitzero"`
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Entity is the data of item.changed, customer.changed, price.changed and
@@ -215,5 +215,5 @@ type Entity struct {
 	Available *Decimal       `json:"available,omitzero"`
 	AsOf      string         `json:"as_of,omitzero"`   // RFC 3339
 	Version   int64          `json:"version,omitzero"` // absent: the message's time
-	Unknown   jsontext.Value `json:",unknown"`
+	Unknown   jsontext.Value `json:",embed"`
 }

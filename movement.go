@@ -12,7 +12,7 @@ type StockAdjustment struct {
 	Qty       Decimal        `json:"qty"` // signed
 	UOM       string         `json:"uom,omitzero"`
 	Reason    string         `json:"reason,omitzero"`
-	Unknown   jsontext.Value `json:",unknown"`
+	Unknown   jsontext.Value `json:",embed"`
 }
 
 // StockSnapshot is the data of inventory.snapshot: all stock of a warehouse at
@@ -22,7 +22,7 @@ type StockSnapshot struct {
 	AsOf      string         `json:"as_of"` // RFC 3339
 	Version   int64          `json:"version,omitzero"`
 	Lines     []StockLine    `json:"lines"`
-	Unknown   jsontext.Value `json:",unknown"`
+	Unknown   jsontext.Value `json:",embed"`
 }
 
 // StockMovement is the data of receipt.confirmed, transfer.shipped and
@@ -32,7 +32,7 @@ type StockMovement struct {
 	Warehouse string         `json:"warehouse"`
 	Version   int64          `json:"version,omitzero"`
 	Lines     []StockLine    `json:"lines"`
-	Unknown   jsontext.Value `json:",unknown"`
+	Unknown   jsontext.Value `json:",embed"`
 }
 
 // StockLine is a quantity of one item that belongs to no order line. State is
@@ -42,7 +42,7 @@ type StockLine struct {
 	Qty     Decimal        `json:"qty"`
 	UOM     string         `json:"uom,omitzero"`
 	State   string         `json:"state,omitzero"`
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Return is the data of return.requested and return.received. A return without
@@ -53,7 +53,7 @@ type Return struct {
 	ChannelOrder string         `json:"channel_order,omitzero"` // the channel's own number, where it differs
 	Version      int64          `json:"version,omitzero"`
 	Lines        []ReturnLine   `json:"lines"`
-	Unknown      jsontext.Value `json:",unknown"`
+	Unknown      jsontext.Value `json:",embed"`
 }
 
 // ReturnLine is what comes back of one line, or of one item where the line is
@@ -65,5 +65,5 @@ type ReturnLine struct {
 	UOM         string         `json:"uom,omitzero"`
 	Reason      string         `json:"reason,omitzero"`
 	Disposition string         `json:"disposition,omitzero"`
-	Unknown     jsontext.Value `json:",unknown"`
+	Unknown     jsontext.Value `json:",embed"`
 }

@@ -61,7 +61,7 @@ type Order struct {
 	// ChannelOrder is the channel's own number, where it differs from Order.
 	ChannelOrder string `json:"channel_order,omitzero"`
 	// Unknown keeps every field that the source sent and this type lacks.
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // OrderLine is one line of an order. Line is its identity for ever: through
@@ -75,7 +75,7 @@ type OrderLine struct {
 	Kind        LineKind       `json:"kind,omitzero"` // empty means stock
 	CustomerSKU string         `json:"customer_sku,omitzero"`
 	Description string         `json:"description,omitzero"`
-	Unknown     jsontext.Value `json:",unknown"`
+	Unknown     jsontext.Value `json:",embed"`
 }
 
 // IsStock reports whether the line is goods: released, shipped and posted.
@@ -86,7 +86,7 @@ func (l OrderLine) IsStock() bool { return l.Kind == "" || l.Kind == LineStock }
 type Charge struct {
 	Code    string         `json:"code"`
 	Amount  Decimal        `json:"amount"`
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Party is who goods or paper go to.
@@ -103,7 +103,7 @@ type Party struct {
 	Email    string         `json:"email,omitzero"`
 	GLN      string         `json:"gln,omitzero"` // GS1 Global Location Number
 	Freeform jsontext.Value `json:"-"`
-	Unknown  jsontext.Value `json:",unknown"`
+	Unknown  jsontext.Value `json:",embed"`
 }
 
 // partyFields is Party without its methods, so that decoding does not recurse.
@@ -141,7 +141,7 @@ type Item struct {
 	BaseUOM string         `json:"base_uom,omitzero"`
 	UOMs    []UOM          `json:"uoms,omitzero"`
 	Status  string         `json:"status,omitzero"`
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // UOM is a unit an item is traded in: one of it holds Ratio base units.
@@ -156,14 +156,14 @@ type Customer struct {
 	CreditLimit Decimal        `json:"credit_limit,omitzero"`
 	Terms       string         `json:"terms,omitzero"`
 	Status      string         `json:"status,omitzero"`
-	Unknown     jsontext.Value `json:",unknown"`
+	Unknown     jsontext.Value `json:",embed"`
 }
 
 // Warehouse is a place that ships (T6).
 type Warehouse struct {
 	Warehouse string         `json:"warehouse"`
 	Zone      string         `json:"zone,omitzero"` // IANA time zone
-	Unknown   jsontext.Value `json:",unknown"`
+	Unknown   jsontext.Value `json:",embed"`
 }
 
 // LineQty is a quantity of one order line, as facts and documents state it. It
@@ -174,7 +174,7 @@ type LineQty struct {
 	Qty     Decimal        `json:"qty"`
 	UOM     string         `json:"uom,omitzero"` // empty: the order line's (G5)
 	Reason  string         `json:"reason,omitzero"`
-	Unknown jsontext.Value `json:",unknown"`
+	Unknown jsontext.Value `json:",embed"`
 }
 
 // Package is one parcel, carton or pallet of a shipment.
@@ -182,5 +182,5 @@ type Package struct {
 	Tracking string         `json:"tracking,omitzero"`
 	SSCC     string         `json:"sscc,omitzero"` // GS1 Serial Shipping Container Code, 18 digits
 	Lines    []LineQty      `json:"lines,omitzero"`
-	Unknown  jsontext.Value `json:",unknown"`
+	Unknown  jsontext.Value `json:",embed"`
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -18,6 +19,9 @@ import (
 
 // openForReading opens the store beside a running process or without one.
 func (f *fileFlags) openForReading(ctx context.Context) (store.Store, error) {
+	if _, err := os.Stat(filepath.Join(f.data, sqlite.FileName)); errors.Is(err, fs.ErrNotExist) {
+		return nil, usagef("--data %s: there is no database in it; name the data directory that waybill serve uses", f.data)
+	}
 	return sqlite.Open(ctx, f.data, sqlite.Options{ReadOnly: true})
 }
 
@@ -27,7 +31,10 @@ func backupCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "backup --to FILE",
 		Short: "Write a consistent copy of the database, also while Waybill runs",
-		Args:  cobra.NoArgs,
+		Long: "Write a consistent copy of the database into one file, also while Waybill runs. The copy holds\n" +
+			"everything but the configuration and its secrets: keep those beside it.",
+		Example: "  waybill backup --data data --to /backup/waybill-2026-01-31.db",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if to == "" {
 				return usagef("--to is missing: name the file that the copy goes to")
@@ -70,7 +77,8 @@ func restoreCommand() *cobra.Command {
 			"Documents that were settled after the backup are looked up before anything is sent again,\n" +
 			"and keys are the same as before, so that nothing is posted twice where the system honours\n" +
 			"keys or answers look-ups.",
-		Args: cobra.NoArgs,
+		Example: "  waybill restore --from /backup/waybill-2026-01-31.db --data data",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if from == "" {
 				return usagef("--from is missing: name the backup")

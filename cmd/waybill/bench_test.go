@@ -60,6 +60,10 @@ func benchmarkOrder(b *testing.B, inProcess bool) {
 	b.ReportMetric(float64(writtenBytes()-written)/n, "written-B/order")
 	b.ReportMetric(float64(after.TotalAlloc-before.TotalAlloc)/n, "alloc-B/order")
 	b.ReportMetric(float64(after.Mallocs-before.Mallocs)/n, "allocs/order")
+	st := d.engine.Stats()
+	b.ReportMetric(float64(st.Deciding.Load())/1e3/n, "deciding-µs/order")
+	b.ReportMetric(float64(st.Writing.Load())/1e3/n, "writing-µs/order")
+	b.ReportMetric(float64(st.Committing.Load())/1e3/n, "committing-µs/order")
 	b.ReportMetric(report.OrderToInvoice.P50, "p50-ms")
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/n, "wall-µs/order")
 }
@@ -99,6 +103,8 @@ func BenchmarkLoneOrder(b *testing.B) {
 		}
 	}()
 	var commits int64
+	look := time.NewTicker(200 * time.Microsecond)
+	defer look.Stop()
 	for b.Loop() {
 		before := d.store.Statistics().Commits
 		if err := d.world.PlaceOrders(b.Context(), 1, 1); err != nil {
@@ -112,7 +118,7 @@ func BenchmarkLoneOrder(b *testing.B) {
 			if settled {
 				break
 			}
-			time.Sleep(200 * time.Microsecond)
+			<-look.C
 		}
 		commits += d.store.Statistics().Commits - before
 	}

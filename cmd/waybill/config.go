@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io"
 
 	"github.com/spf13/cobra"
 
@@ -17,9 +19,13 @@ type fileFlags struct {
 }
 
 func (f *fileFlags) add(c *cobra.Command) {
+	f.addFiles(c)
+	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
+}
+
+func (f *fileFlags) addFiles(c *cobra.Command) {
 	c.Flags().StringVarP(&f.config, "config", "c", "waybill.yaml", "the configuration file")
 	c.Flags().StringVar(&f.data, "data", "data", "the data directory")
-	c.Flags().BoolVar(&f.json, "json", false, "print JSON")
 }
 
 // load reads the configuration; its errors name line and key.
@@ -28,9 +34,7 @@ func (f *fileFlags) load() (*config.Config, error) {
 }
 
 func configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Work with the configuration file"}
-	c.AddCommand(configCheckCommand())
-	return c
+	return group("config", "Work with the configuration file", configCheckCommand())
 }
 
 func configCheckCommand() *cobra.Command {
@@ -39,9 +43,20 @@ func configCheckCommand() *cobra.Command {
 		Use:   "check",
 		Short: "Check the configuration file; every error names its line, key and fix",
 		Args:  cobra.NoArgs,
+		Long: "Check the configuration file: every key, every secret it names, and whether the addresses\n" +
+			"may be called. Exits with 0 where Waybill would run with it, warnings or not, and with 2\n" +
+			"otherwise. Nothing is called and nothing is changed.",
+		Example: "  waybill config check --config waybill.yaml",
 		RunE: func(c *cobra.Command, _ []string) error {
 			cfg, err := f.load()
-			if err != nil {
+			var problems config.Problems
+			switch {
+			case errors.As(err, &problems):
+				if !f.json {
+					return err
+				}
+				return errors.Join(printCheck(c.OutOrStdout(), nil, "", problems), errRefused)
+			case err != nil:
 				return err
 			}
 			rev, err := cfg.Rev()
@@ -50,8 +65,7 @@ func configCheckCommand() *cobra.Command {
 			}
 			warnings := cfg.Check()
 			if f.json {
-				return printJSON(c.OutOrStdout(), map[string]any{
-					"ok": true, "file": cfg.File, "config_rev": rev, "systems": cfg.SystemNames(), "warnings": texts(warnings)})
+				return printCheck(c.OutOrStdout(), cfg.SystemNames(), rev, warnings)
 			}
 			for _, w := range warnings {
 				if _, err := fmt.Fprintln(c.ErrOrStderr(), w); err != nil {
@@ -66,10 +80,27 @@ func configCheckCommand() *cobra.Command {
 	return c
 }
 
-func texts(ps config.Problems) []string {
-	out := make([]string, 0, len(ps))
-	for _, p := range ps {
-		out = append(out, p.String())
+// problem is one thing that is wrong or doubtful, as JSON.
+type problem struct {
+	File    string `json:"file"`
+	Line    int    `json:"line,omitempty"`
+	Column  int    `json:"column,omitempty"`
+	Key     string `json:"key,omitempty"`
+	Detail  string `json:"detail"`
+	Fix     string `json:"fix,omitempty"`
+	Warning bool   `json:"warning"`
+}
+
+func printCheck(out io.Writer, systems []string, rev string, found config.Problems) error {
+	answer := struct {
+		OK       bool      `json:"ok"`
+		Rev      string    `json:"config_rev,omitempty"`
+		Systems  []string  `json:"systems,omitempty"`
+		Problems []problem `json:"problems"`
+	}{OK: !found.Fatal(), Rev: rev, Systems: systems, Problems: make([]problem, 0, len(found))}
+	for _, p := range found {
+		answer.Problems = append(answer.Problems, problem{File: p.File, Line: p.Line, Column: p.Column, Key: p.Path,
+			Detail: p.Detail, Fix: p.Fix, Warning: p.Warning})
 	}
-	return out
+	return printJSON(out, answer)
 }

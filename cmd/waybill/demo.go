@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,6 +51,9 @@ func demoCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) error {
 			if o.orders < 1 || o.lines < 1 {
 				return usagef("--orders and --lines must be at least 1")
+			}
+			if !slices.Contains([]string{"none", "light", "heavy"}, o.faults) {
+				return usagef("--faults %q: choose none, light or heavy", o.faults)
 			}
 			if o.once {
 				return demoOnce(c.Context(), o, c.OutOrStdout(), c.ErrOrStderr())
@@ -103,6 +107,8 @@ func startDemo(ctx context.Context, o demoOptions, log *slog.Logger) (_ *demo, e
 			return nil, err
 		}
 		d.cleanup = append(d.cleanup, func() error { return os.RemoveAll(dir) })
+	} else if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
 	}
 	if d.world, err = sandbox.New(sandbox.Config{Seed: o.seed, Lines: o.lines, Faults: o.faults, Once: o.once, InProcess: o.inProcess}); err != nil {
 		return nil, err

@@ -16,10 +16,14 @@ func kpiCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "kpi",
 		Short: "Measure how long orders take, from the ledger and the receipts",
-		Args:  cobra.NoArgs,
+		Long: "Measure how long orders take: order cycle time (from the order's first byte to the first\n" +
+			"shipment), invoice lag (from shipment to invoice) and order to invoice. It reads a running\n" +
+			"installation's database too.",
+		Example: "  waybill kpi --data data --since 168h --json",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if since <= 0 {
-				return usagef("--since must be above 0, like 24h")
+				return usagef("--since %s: want a time above 0, like 24h", since)
 			}
 			db, err := f.openForReading(c.Context())
 			if err != nil {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -25,8 +26,11 @@ const (
 	exitUsage   = 2 // wrong usage or configuration
 )
 
-// finding is an error whose text was printed already, or needs none.
-var errFinding = errors.New("findings")
+// Errors whose text was printed already, or that need none.
+var (
+	errFinding = errors.New("findings")
+	errRefused = errors.New("the configuration is wrong")
+)
 
 // usageError is a wrong call or configuration.
 type usageError struct{ err error }
@@ -57,26 +61,49 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	root.AddCommand(demoCommand(), initCommand(), serveCommand(), configCommand(), traceCommand(),
 		translateCommand(), verifyCommand(), auditCommand(), backupCommand(), restoreCommand(),
 		reconcileCommand(), kpiCommand(), routesCommand(), docsCommand(), versionCommand())
-	err := root.ExecuteContext(ctx)
+	verb, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
 		return exitFine
 	case errors.Is(err, errFinding):
 		return exitFinding
+	case errors.Is(err, errRefused):
+		return exitUsage
 	}
-	_, _ = fmt.Fprintln(errs, "waybill:", err)
+	_, _ = fmt.Fprintln(errs, "waybill:", strings.TrimSpace(err.Error()))
 	var usage *usageError
 	var problems config.Problems
-	if errors.As(err, &usage) || errors.As(err, &problems) || isCobraUsage(err) {
+	switch {
+	case errors.As(err, &problems):
+		return exitUsage
+	case errors.As(err, &usage), isCobraUsage(err):
+		_, _ = fmt.Fprintf(errs, "  %s --help says how it is used\n", verb.CommandPath())
 		return exitUsage
 	}
 	return exitFinding
 }
 
+// group makes a command that only holds verbs. Cobra would answer a misspelt
+// verb with the help and exit 0.
+func group(use, short string, verbs ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, RunE: func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		names := make([]string, 0, len(verbs))
+		for _, v := range verbs {
+			names = append(names, v.Name())
+		}
+		return usagef("unknown command %q for %q: there is %s", args[0], c.CommandPath(), strings.Join(names, ", "))
+	}}
+	c.AddCommand(verbs...)
+	return c
+}
+
 // isCobraUsage recognises cobra's own complaints, which have no type.
 func isCobraUsage(err error) bool {
-	for _, begin := range []string{"unknown command", "unknown flag", "required flag", "accepts ", "requires at least", "invalid argument"} {
-		if len(err.Error()) >= len(begin) && err.Error()[:len(begin)] == begin {
+	for _, begin := range []string{"unknown command", "required flag", "accepts "} {
+		if strings.HasPrefix(err.Error(), begin) {
 			return true
 		}
 	}

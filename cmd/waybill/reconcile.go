@@ -27,7 +27,8 @@ func reconcileCommand() *cobra.Command {
 			"warehouse shipped. Each break names its cause and the one thing that repairs it. Exits with 1\n" +
 			"where something differs. It reads a running installation's database too, and sends nothing\n" +
 			"but questions.",
-		Args: cobra.NoArgs,
+		Example: "  waybill reconcile --config waybill.yaml --data data\n  waybill reconcile --system erp --json",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var at time.Time
 			if asOf != "" {

@@ -25,7 +25,8 @@ func serveCommand() *cobra.Command {
 		Long: "Run Waybill. SIGTERM drains: nothing new is taken, requests under way get their answers\n" +
 			"recorded. SIGHUP reads the configuration again, all of it or nothing. A second serve on\n" +
 			"one data directory exits with 1.",
-		Args: cobra.NoArgs,
+		Example: "  waybill serve --config waybill.yaml --data data",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			var lv slog.Level
 			if err := lv.UnmarshalText([]byte(level)); err != nil {
@@ -35,7 +36,7 @@ func serveCommand() *cobra.Command {
 			return serve(c.Context(), f, listen, c.OutOrStdout(), log)
 		},
 	}
-	f.add(c)
+	f.addFiles(c)
 	c.Flags().StringVar(&listen, "listen", "", "host:port; the configuration's, where empty")
 	c.Flags().StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	return c

@@ -17,7 +17,15 @@ func traceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace REF",
 		Short: "Tell an order's whole story, by any reference: order, PO, shipment, tracking, invoice, key",
-		Args:  cobra.ExactArgs(1),
+		Long: "Tell an order's whole story on the terminal: quantities by stage, what came in, what was\n" +
+			"decided, what went out and what came back. It reads a running installation's database too.",
+		Example: "  waybill trace PO-4711\n  waybill trace 1Z999AA10123456784 --json",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one reference: an order, a PO, a shipment, a tracking number, an invoice or a document's key; %d are given", len(args))
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, args []string) (err error) {
 			db, err := f.openForReading(c.Context())
 			if err != nil {
@@ -27,7 +35,7 @@ func traceCommand() *cobra.Command {
 			stories := trace.New(db, nil)
 			order, several, err := stories.Order(c.Context(), args[0])
 			if errors.Is(err, store.ErrNotFound) {
-				return fmt.Errorf("nothing is known as %s", args[0])
+				return fmt.Errorf("nothing in %s is known as %s: references are compared letter by letter; a message that was not understood is among the exceptions", f.data, args[0])
 			}
 			if err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/textproto"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -37,11 +38,16 @@ func translateCommand() *cobra.Command {
 		Long: "Show which events a payload would become, or why it can't be understood. Nothing is\n" +
 			"stored and no signature is asked for. --headers names a file with the request's headers\n" +
 			"(one \"Name: value\" a line), where they matter; - reads standard input.",
+		Example: "  waybill translate --connector contract --role wms --file shipment.json\n" +
+			"  waybill translate --connector shopify --file order.json --headers headers.txt --json",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			m, ok := all.Registry()[name]
 			if !ok {
 				return usagef("--connector %q: there is none of that name; choose one of %s", name, strings.Join(all.Registry().Names(), ", "))
+			}
+			if role != "" && !slices.Contains(m.Roles, waybill.Role(role)) {
+				return usagef("--role %q: a system with the connector %s can't have it; choose one of %v", role, name, m.Roles)
 			}
 			body, err := readInput(c.InOrStdin(), file)
 			if err != nil {
@@ -71,7 +77,6 @@ func translateCommand() *cobra.Command {
 	f.StringVar(&role, "role", "", "the role of the system it comes from; the connector's first, where empty")
 	f.StringVar(&prefix, "order-prefix", "", "the channel's order prefix")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
-	_ = c.MarkFlagRequired("connector") // the flag exists
 	return c
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/verify"
 )
 
@@ -18,21 +17,21 @@ func verifyCommand() *cobra.Command {
 		Short: "Check the database against Waybill's promises: chains, hashes, states, lanes",
 		Long: "Check the database against Waybill's promises, without changing it: every message's hash,\n" +
 			"every chain, every waybill's state refolded from its events, every lane's sequence, every\n" +
-			"delivery's bytes. It reads a running installation's database too.",
-		Args: cobra.NoArgs,
+			"delivery's bytes. Exits with 1 where something is wrong. It reads a running installation's\n" +
+			"database too.",
+		Example: "  waybill verify --config waybill.yaml --data data",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
-			var policy *process.Policy
 			cfg, err := f.load()
 			if err != nil {
 				return err
 			}
-			policy = policyOf(cfg)
 			db, err := f.openForReading(c.Context())
 			if err != nil {
 				return err
 			}
 			defer func() { err = errors.Join(err, db.Close()) }()
-			rep, err := verify.Run(c.Context(), db, policy)
+			rep, err := verify.Run(c.Context(), db, policyOf(cfg))
 			if err != nil {
 				return err
 			}
@@ -66,12 +65,14 @@ func printVerification(out io.Writer, rep verify.Report, asJSON bool) error {
 }
 
 func auditCommand() *cobra.Command {
-	c := &cobra.Command{Use: "audit", Short: "Work with the audit log"}
 	var f fileFlags
 	check := &cobra.Command{
 		Use:   "verify",
 		Short: "Check the audit log's chain of hashes",
-		Args:  cobra.NoArgs,
+		Long: "Check that no entry of the audit log was changed or taken out: each holds the hash of the\n" +
+			"one before. Exits with 1 where the chain is broken. It reads a running installation's too.",
+		Example: "  waybill audit verify --data data",
+		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			db, err := f.openForReading(c.Context())
 			if err != nil {
@@ -86,6 +87,5 @@ func auditCommand() *cobra.Command {
 		},
 	}
 	f.add(check)
-	c.AddCommand(check)
-	return c
+	return group("audit", "Work with the audit log", check)
 }

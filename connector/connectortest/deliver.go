@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"io"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -160,13 +159,8 @@ func (s *suite) faultAt(t *testing.T, a connector.Attempt, n int, f fault) {
 
 // noConnection delivers to a port where nobody listens.
 func (s *suite) noConnection(t *testing.T, a connector.Attempt) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	env := s.env("http://" + listener.Addr().String())
+	env := s.env(nobody(t))
 	env.Client = client(t)
-	listener.Close()
 	o, err := s.openEnv(t, env).Deliverer.Deliver(t.Context(), a)
 	if err != nil || o.Verdict != waybill.NotSent {
 		t.Errorf("outcome %+v, error %v; want not_sent: no byte left", o, err)

@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"testing"
 	"time"
 )
 
@@ -42,6 +43,17 @@ func faults() []fault {
 		{name: "Redirect", handler: redirect, redirect: true},
 		{name: "NoAnswer", handler: hang, hangs: true},
 	}
+}
+
+// nobody is an address where nobody listens.
+func nobody(t *testing.T) string {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close() //nolint:errcheck // nothing was accepted
+	return "http://" + listener.Addr().String()
 }
 
 func status(code int) http.HandlerFunc {

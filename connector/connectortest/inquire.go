@@ -2,7 +2,6 @@ package connectortest
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"slices"
 	"testing"
@@ -77,13 +76,8 @@ func (s *suite) inquire(t *testing.T) {
 		})
 	}
 	t.Run("NoConnection", func(t *testing.T) {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		env := s.env("http://" + listener.Addr().String())
+		env := s.env(nobody(t))
 		env.Client = client(t)
-		listener.Close()
 		unknown(t, s.openEnv(t, env), patience)
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -104,40 +105,39 @@ func checkRequest(t *testing.T, a connector.Attempt, r *http.Request, body []byt
 	}
 }
 
-// rows is the table of answers of T1.
+// rows is the table of answers of T1, one function for each part of it.
 func rows() []connectortest.Answer {
-	problem := func(status int, code string, headers ...string) http.HandlerFunc {
-		return answer(status, `{"type":"about:blank","title":"no","detail":"said no","code":"`+code+`","line":"2"}`, headers...)
+	list := slices.Concat(rowsDone(), rowsRefused(), rowsConflict(), rowsThrottled())
+	for _, status := range []int{408, 425, 500, 501, 502, 504, 507, 599} {
+		list = append(list, connectortest.Answer{Name: strconv.Itoa(status), Respond: problem(status, "x"), Want: waybill.InDoubt})
 	}
-	ofKind := func(k waybill.Kind) func(*connector.Attempt) {
-		return func(a *connector.Attempt) { a.Kind = k }
-	}
-	isProblem := func(code string) func(*testing.T, waybill.Outcome) {
-		return func(t *testing.T, o waybill.Outcome) {
-			if o.Problem.Code != code || o.Problem.Detail != "said no" || o.Problem.Line != "2" {
-				t.Errorf("problem is %+v, want code %s", o.Problem, code)
-			}
+	return list
+}
+
+func problem(status int, code string, headers ...string) http.HandlerFunc {
+	return answer(status, `{"type":"about:blank","title":"no","detail":"said no","code":"`+code+`","line":"2"}`, headers...)
+}
+
+// isProblem wants the problem that problem answers.
+func isProblem(code string) func(*testing.T, waybill.Outcome) {
+	return func(t *testing.T, o waybill.Outcome) {
+		if o.Problem.Code != code || o.Problem.Detail != "said no" || o.Problem.Line != "2" {
+			t.Errorf("problem is %+v, want code %s", o.Problem, code)
 		}
 	}
-	until := func(d time.Duration) func(*testing.T, waybill.Outcome) {
-		return func(t *testing.T, o waybill.Outcome) {
-			if want := connectortest.Now.Add(d); !o.RetryAfter.Equal(want) {
-				t.Errorf("retry after %v, want %v", o.RetryAfter, want)
-			}
+}
+
+// asksFirst wants a refusal that is looked up before it is believed, or not.
+func asksFirst(want bool) func(*testing.T, waybill.Outcome) {
+	return func(t *testing.T, o waybill.Outcome) {
+		if o.AskFirst != want {
+			t.Errorf("ask first is %v, want %v", o.AskFirst, want)
 		}
 	}
-	untold := func(t *testing.T, o waybill.Outcome) {
-		if !o.RetryAfter.IsZero() {
-			t.Errorf("retry after %v, want none", o.RetryAfter)
-		}
-	}
-	askFirst := func(want bool) func(*testing.T, waybill.Outcome) {
-		return func(t *testing.T, o waybill.Outcome) {
-			if o.AskFirst != want {
-				t.Errorf("ask first is %v, want %v", o.AskFirst, want)
-			}
-		}
-	}
+}
+
+// rowsDone is 2xx.
+func rowsDone() []connectortest.Answer {
 	receipt := func(replayed bool) func(*testing.T, waybill.Outcome) {
 		return func(t *testing.T, o waybill.Outcome) {
 			r := o.Receipt
@@ -147,9 +147,7 @@ func rows() []connectortest.Answer {
 			}
 		}
 	}
-	date := connectortest.Now.Add(time.Hour) // the server's clock is an hour ahead
-	httpDate := func(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
-	list := []connectortest.Answer{
+	return []connectortest.Answer{
 		{Name: "201", Respond: answer(201, applied), Want: waybill.Done, Check: receipt(false)},
 		{Name: "201/odd time", Respond: answer(201, `{"ref":"E-77","applied_at":17}`), Want: waybill.Done},
 		{Name: "201/unreadable", Respond: answer(201, `{"ref":`), Want: waybill.InDoubt},
@@ -168,6 +166,15 @@ func rows() []connectortest.Answer {
 		{Name: "207/unknown status", Respond: answer(207, `{"lines":[{"line":"1","status":"maybe"}]}`), Want: waybill.InDoubt},
 		{Name: "207/line twice", Respond: answer(207, `{"lines":[{"line":"1","status":"applied"},{"line":"1","status":"retry"}]}`), Want: waybill.InDoubt},
 		{Name: "207/line without number", Respond: answer(207, `{"lines":[{"status":"applied"}]}`), Want: waybill.InDoubt},
+	}
+}
+
+// rowsRefused is 3xx and 4xx but 409 and 429.
+func rowsRefused() []connectortest.Answer {
+	ofKind := func(k waybill.Kind) func(*connector.Attempt) {
+		return func(a *connector.Attempt) { a.Kind = k }
+	}
+	return []connectortest.Answer{
 		{Name: "400", Respond: problem(400, "bad_request"), Want: waybill.Refused, Check: isProblem("bad_request")},
 		{Name: "404", Respond: problem(404, "unknown_order"), Want: waybill.Refused, Check: isProblem("unknown_order")},
 		{Name: "418 unknown 4xx", Respond: problem(418, "teapot"), Want: waybill.Refused, Check: isProblem("teapot")},
@@ -179,7 +186,6 @@ func rows() []connectortest.Answer {
 		{Name: "422/no problem+json", Respond: answer(422, `{"code":"x"}`, "Content-Type", "application/json"), Want: waybill.Misconfigured},
 		{Name: "422/unreadable problem", Respond: answer(422, `{"code":`), Want: waybill.Misconfigured},
 		{Name: "404/page", Respond: answer(404, "<html>", "Content-Type", "text/html"), Want: waybill.Misconfigured},
-		{Name: "409/page", Respond: answer(409, "<html>", "Content-Type", "text/html"), Want: waybill.Misconfigured},
 		{Name: "401", Respond: problem(401, "token_expired"), Want: waybill.Unauthorized},
 		{Name: "401/page", Respond: answer(401, "<html>", "Content-Type", "text/html"), Want: waybill.Unauthorized},
 		{Name: "403", Respond: problem(403, "forbidden"), Want: waybill.Forbidden, Check: isProblem("forbidden")},
@@ -187,14 +193,41 @@ func rows() []connectortest.Answer {
 		{Name: "301", Respond: answer(301, "", "Location", "/elsewhere"), Want: waybill.Misconfigured},
 		{Name: "304", Respond: answer(304, ""), Want: waybill.Misconfigured},
 		{Name: "308", Respond: answer(308, "", "Location", "/elsewhere"), Want: waybill.Misconfigured},
+		{Name: "400/asks nothing", Respond: problem(400, "x"), Want: waybill.Refused, Check: asksFirst(false)},
+	}
+}
+
+// rowsConflict is 409.
+func rowsConflict() []connectortest.Answer {
+	return []connectortest.Answer{
+		{Name: "409/page", Respond: answer(409, "<html>", "Content-Type", "text/html"), Want: waybill.Misconfigured},
 		{Name: "409/in_progress", Respond: problem(409, "in_progress"), Want: waybill.InDoubt, Check: isProblem("in_progress")},
 		{Name: "409/seq_gap", Respond: problem(409, "seq_gap"), Want: waybill.InDoubt, Check: isProblem("seq_gap")},
 		{Name: "409/closed_period", Respond: problem(409, "closed_period"), Want: waybill.Park, Check: isProblem("closed_period")},
 		{Name: "409/locked", Respond: problem(409, "locked"), Want: waybill.Park, Check: isProblem("locked")},
 		{Name: "409/stale_epoch", Respond: problem(409, "stale_epoch"), Want: waybill.Stale},
-		{Name: "409/any other", Respond: problem(409, "duplicate_po"), Want: waybill.Refused, Check: askFirst(true)},
-		{Name: "409/no code", Respond: answer(409, `{}`), Want: waybill.Refused, Check: askFirst(true)},
-		{Name: "400/asks nothing", Respond: problem(400, "x"), Want: waybill.Refused, Check: askFirst(false)},
+		{Name: "409/any other", Respond: problem(409, "duplicate_po"), Want: waybill.Refused, Check: asksFirst(true)},
+		{Name: "409/no code", Respond: answer(409, `{}`), Want: waybill.Refused, Check: asksFirst(true)},
+	}
+}
+
+// rowsThrottled is 429 and 503.
+func rowsThrottled() []connectortest.Answer {
+	until := func(d time.Duration) func(*testing.T, waybill.Outcome) {
+		return func(t *testing.T, o waybill.Outcome) {
+			if want := connectortest.Now.Add(d); !o.RetryAfter.Equal(want) {
+				t.Errorf("retry after %v, want %v", o.RetryAfter, want)
+			}
+		}
+	}
+	untold := func(t *testing.T, o waybill.Outcome) {
+		if !o.RetryAfter.IsZero() {
+			t.Errorf("retry after %v, want none", o.RetryAfter)
+		}
+	}
+	date := connectortest.Now.Add(time.Hour) // the server's clock is an hour ahead
+	httpDate := func(t time.Time) string { return t.UTC().Format(http.TimeFormat) }
+	return []connectortest.Answer{
 		{Name: "429", Respond: problem(429, "slow_down"), Want: waybill.Throttled, Check: untold},
 		{Name: "429/seconds", Respond: problem(429, "slow_down", "Retry-After", "7"), Want: waybill.Throttled, Check: until(7 * time.Second)},
 		{Name: "429/page", Respond: answer(429, "<html>", "Content-Type", "text/html", "Retry-After", "7"), Want: waybill.Throttled, Check: until(7 * time.Second)},
@@ -209,10 +242,6 @@ func rows() []connectortest.Answer {
 		{Name: "503/without", Respond: problem(503, "busy"), Want: waybill.InDoubt},
 		{Name: "503/nonsense", Respond: problem(503, "busy", "Retry-After", "soon"), Want: waybill.InDoubt},
 	}
-	for _, status := range []int{408, 425, 500, 501, 502, 504, 507, 599} {
-		list = append(list, connectortest.Answer{Name: strconv.Itoa(status), Respond: problem(status, "x"), Want: waybill.InDoubt})
-	}
-	return list
 }
 
 func checkLines(t *testing.T, o waybill.Outcome) {

@@ -66,12 +66,12 @@ type Deps struct {
 // Desk answers the pages. It is safe for concurrent use. Until Run is called
 // it counts no rates and signals no changes; everything else works.
 type Desk struct {
-	store  Store
-	engine Engine
-	trace  *trace.Service
-	now    func() time.Time
-	zone   *time.Location
-	log    *slog.Logger
+	store   Store
+	engine  Engine
+	trace   *trace.Service
+	now     func() time.Time
+	zone    *time.Location
+	log     *slog.Logger
 	traffic func() map[string]Traffic
 
 	systems atomic.Pointer[[]engine.System]
@@ -99,6 +99,7 @@ func New(deps Deps) *Desk {
 	if d.traffic == nil {
 		d.traffic = func() map[string]Traffic { return nil }
 	}
+	d.lag.least = lagLeast
 	d.Reconfigure(deps.Systems)
 	return d
 }

@@ -108,15 +108,11 @@ func (b *batch) number(ctx context.Context, a *arrival) error {
 		}
 		a.events = []waybill.Event{{Type: kind, Source: a.message.Source, Subject: a.message.DedupeID}}
 	}
+	if a.first, err = b.e.ids(ctx, int64(len(a.events))); err != nil {
+		return err
+	}
 	for i := range a.events {
-		id, err := b.e.id(ctx)
-		if err != nil {
-			return err
-		}
-		if i == 0 {
-			a.first = id
-		}
-		a.events[i].ID = eventID(id)
+		a.events[i].ID = eventID(a.first + int64(i))
 	}
 	a.message.FirstEvent, a.message.Events = a.first, len(a.events)
 	return nil

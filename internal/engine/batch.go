@@ -68,6 +68,7 @@ func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
 	if len(ins) == 0 && !e.somethingDue(b.now) {
 		return nil
 	}
+	begin := time.Now()
 	tx, err := e.store.Begin(ctx)
 	if err != nil {
 		return fmt.Errorf("begin a batch: %w", err)
@@ -93,12 +94,17 @@ func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
 		b.done()
 		return tx.Rollback()
 	}
+	decided := time.Now()
 	if err := tx.Write(ctx, &b.w); err != nil {
 		return fmt.Errorf("write a batch: %w", err)
 	}
+	written := time.Now()
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit a batch: %w", err)
 	}
+	e.stats.Deciding.Add(int64(decided.Sub(begin)))
+	e.stats.Writing.Add(int64(written.Sub(decided)))
+	e.stats.Committing.Add(int64(time.Since(written)))
 	e.stats.Batches.Add(1)
 	e.stats.Rounds.Add(int64(len(ins)))
 	b.done()

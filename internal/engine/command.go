@@ -186,6 +186,12 @@ func (c *command) onOrder(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
+	for _, f := range fs { // an order's own number names that order, whoever else uses it
+		if f.row.Ref == c.Name {
+			fs = []*flow{f}
+			break
+		}
+	}
 	switch len(fs) {
 	case 0:
 		return refuse("not_found", "no order is known as "+c.Name, "")
@@ -193,7 +199,11 @@ func (c *command) onOrder(ctx context.Context, b *batch) error {
 	default:
 		return refuse("ambiguous", fmt.Sprintf("%d orders are known as %s", len(fs), c.Name), "name one by its own number")
 	}
-	f := fs[0]
+	return c.tell(ctx, b, fs[0])
+}
+
+// tell gives an order a command.
+func (c *command) tell(ctx context.Context, b *batch, f *flow) error {
 	verb := process.Verb(c.Action)
 	switch verb {
 	case process.Recheck, process.Hold, process.Release, process.Cancel, process.SettleExcess:
@@ -259,6 +269,8 @@ func (c *command) onException(ctx context.Context, b *batch) error {
 		b.touch(f)
 		b.clear(f, x.Cause, x.Subject, c.Actor)
 		return nil
+	case string(process.SettleExcess):
+		return c.tell(ctx, b, f)
 	case "retry", "skip", "settle":
 		l, d := f.find(x.Subject)
 		if d == nil {

@@ -213,7 +213,7 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 func (e *Engine) launch(s send) {
 	e.call(func() input {
 		answer := &answered{target: s.target, waybill: s.waybill, delivery: s.delivery, asked: s.ask}
-		ctx := context.Background()
+		ctx := e.base
 		contentType := ""
 		if s.body == nil {
 			stored, err := e.store.Body(ctx, s.delivery)

@@ -64,7 +64,7 @@ func (b *batch) targetDue(_ context.Context, item dueItem) error {
 // that waits for the answer, where one was refused with 403.
 func (e *Engine) probe(t *target, forbidden *answered) {
 	e.call(func() input {
-		ctx, cancel := context.WithTimeout(context.Background(), e.timing.Deadline)
+		ctx, cancel := context.WithTimeout(e.base, e.timing.Deadline)
 		defer cancel()
 		info, err := t.conn.Prober.Probe(ctx)
 		return &probed{target: t, info: info, err: err, forbidden: forbidden}

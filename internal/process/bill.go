@@ -14,15 +14,15 @@ func (r *round) bill() {
 	if b == nil {
 		return
 	}
-	n := len(r.s.docs)
-	for at, d := range r.s.docs[:n] {
-		if d.kind == waybill.ShipmentPosting && d.inBooks() && !d.rest && r.s.applied(d.kind, d.target, d.subject) {
+	for _, at := range b.postings {
+		if d := r.s.docs[at]; !d.rest && r.s.applied(d.kind, d.target, d.subject) {
 			b.invoice(at)
+			b.last = at
 		}
 	}
 	b.remainder()
-	for at, d := range r.s.docs[:n] {
-		if d.kind == waybill.ShipmentReversal && d.inBooks() && !d.rest && r.s.applied(d.kind, d.target, d.subject) {
+	for _, at := range r.s.attempts(waybill.ShipmentReversal) {
+		if d := r.s.docs[at]; !d.rest && r.s.applied(d.kind, d.target, d.subject) {
 			b.credit(at)
 		}
 	}
@@ -36,19 +36,16 @@ type billing struct {
 	begun   bool // the ERP has an invoice of this order, or may have
 	charged bool // one with the order's charges
 	planned bool // this plan has an invoice that carries the extras
-	posting int  // place of the last applied posting
+	last    int  // place of the last applied posting; -1 before there is one
+
+	postings []int // places, in the order of their attempts
 }
 
 // billing starts the billing of a plan; nil while nothing is posted.
 func (r *round) billing() *billing {
 	s := r.s
-	b := &billing{round: r, posting: -1}
-	for at, d := range s.docs {
-		if d.kind == waybill.ShipmentPosting && d.inBooks() && !d.rest {
-			b.posting = at
-		}
-	}
-	if b.posting < 0 {
+	b := &billing{round: r, last: -1, postings: s.attempts(waybill.ShipmentPosting)}
+	if len(b.postings) == 0 {
 		return nil
 	}
 	b.allowed, b.extras = s.row(), s.row()
@@ -150,8 +147,8 @@ func (b *billing) invoice(at int) {
 
 // remainder bills fees that came to the order after its last invoice.
 func (b *billing) remainder() {
-	if b.begun && !b.planned && b.extras.any() {
-		b.wantInvoice(b.posting, nil, "W4.2 freight, fees and services of the order are not yet invoiced")
+	if b.begun && b.last >= 0 && !b.planned && b.extras.any() {
+		b.wantInvoice(b.last, nil, "W4.2 freight, fees and services of the order are not yet invoiced")
 	}
 }
 
@@ -194,14 +191,16 @@ func (b *billing) credit(at int) {
 	}
 	posting := s.docs[reversal.of-1]
 	over, invoice := s.row(), 0
-	for i, d := range s.docs {
+	for _, i := range s.attempts(waybill.Invoice) {
+		if invoice == 0 && s.docs[s.docs[i].of-1].subject == posting.subject {
+			invoice = i + 1
+		}
+	}
+	for _, d := range s.docs {
 		switch {
 		case !s.counts(d):
 		case d.kind == waybill.Invoice && s.docs[d.of-1].subject == posting.subject:
 			over.add(d.lines)
-			if invoice == 0 {
-				invoice = i + 1
-			}
 		case d.kind == waybill.CreditMemo && s.reverses(d, posting):
 			over.sub(d.lines)
 		}

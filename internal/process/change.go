@@ -130,7 +130,7 @@ func (r *round) shippedBefore() row {
 func (r *round) booksVersion() int64 {
 	version, last := int64(0), 0
 	for _, d := range r.s.docs {
-		if d.inBooks() && d.attempt > last &&
+		if d.inBooks() && !d.rest && d.attempt > last &&
 			(d.kind == waybill.SalesOrder || d.kind == waybill.SalesOrderChange && d.byVersion) {
 			version, last = d.version, d.attempt
 		}

@@ -29,8 +29,9 @@ type delivery struct {
 	sent  waybill.Document
 	order int // of its add
 
-	attempted int      // ordinal of its attempt
-	outcome   Outcome  // of the last answer, in random walks
+	attempted int     // ordinal of its attempt
+	outcome   Outcome // of the last answer, in random walks
+	decided   waybill.EventType
 	applied   []string // lines, where not all were
 }
 

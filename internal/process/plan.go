@@ -13,6 +13,7 @@ func (r *round) plan() {
 	if r.pic.body == nil {
 		return
 	}
+	r.rests()       // lines that a target wants once more
 	r.check()       // erp order_check; holds
 	r.accept()      // erp sales_order
 	r.change()      // wms warehouse_order_change, erp sales_order_change, channel change_answer
@@ -149,7 +150,7 @@ func (r *round) mark() {
 		}
 	}
 	for at, d := range s.docs {
-		d.wanted = d.rest
+		d.wanted = false
 		switch {
 		case d.state == refused && d.epoch < s.epoch:
 			r.skip(d)
@@ -157,6 +158,21 @@ func (r *round) mark() {
 			d.late = true
 			r.skip(d)
 		}
+	}
+}
+
+// rests sees to what targets left of a document to be tried again: it stays
+// wanted until it is applied, or given up for good.
+func (r *round) rests() {
+	for _, d := range r.s.docs {
+		if !d.rest || r.s.current(d.kind, d.target, d.subject) != d {
+			continue
+		}
+		if r.held() && (d.kind == waybill.SalesOrder || d.kind == waybill.WarehouseOrder) {
+			continue
+		}
+		r.want(want{kind: d.kind, target: d.target, subject: d.subject, fact: d.fact, of: d.of, compensates: d.compensates,
+			answer: d.answer, byVersion: d.byVersion, why: "T1 207: lines that the target wants once more"})
 	}
 }
 

@@ -123,7 +123,15 @@ func (a *alarms) quantities() {
 	}
 	shippedAny, openAny := false, false
 	for at, l := range pic.info {
-		if l == nil || !l.IsStock() {
+		if l == nil {
+			continue
+		}
+		net := pic.q[waybill.Invoiced][at].Sub(pic.q[waybill.Credited][at])
+		if !l.IsStock() {
+			if net.Cmp(pic.goal[at]) > 0 {
+				a.add("invoiced_over_ordered", a.s.ref, l.Line, "line "+l.Line+": "+net.String()+" invoiced, "+pic.goal[at].String()+" ordered and not cancelled",
+					"credit it in the ERP, or put the line back into the order: it changed after it was billed")
+			}
 			continue
 		}
 		shipped, posted := pic.q[waybill.Shipped][at], pic.q[waybill.Posted][at]
@@ -136,7 +144,7 @@ func (a *alarms) quantities() {
 			a.add("posted_over_shipped", a.s.ref, l.Line, "line "+l.Line+": "+posted.String()+" posted, "+shipped.String()+" shipped",
 				"see which reversal is missing in the ERP")
 		}
-		if net := pic.q[waybill.Invoiced][at].Sub(pic.q[waybill.Credited][at]); net.Cmp(posted) > 0 && !a.correcting(at) && pic.q[waybill.Returned][at].IsZero() {
+		if net.Cmp(posted) > 0 && !a.correcting(at) && pic.q[waybill.Returned][at].IsZero() {
 			a.add("invoiced_over_posted", a.s.ref, l.Line, "line "+l.Line+": "+net.String()+" invoiced, "+posted.String()+" posted",
 				"see which invoice the ERP made by itself, and credit it or post the shipment")
 		}

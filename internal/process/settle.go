@@ -199,7 +199,7 @@ func (r *round) partial(at int, receipt *waybill.Receipt) {
 	}
 	d.state, d.lines, d.again, d.rejected = done, applied, again, rejected
 	if again != nil {
-		r.tryRest(d, at)
+		r.leaveRest(d)
 	}
 }
 
@@ -212,12 +212,12 @@ func outcomeOf(lines []waybill.LineOutcome, line string) *waybill.LineOutcome {
 	return nil
 }
 
-// tryRest sends the lines that the target wants once more: the same document in
-// its next revision, naming only them.
-func (r *round) tryRest(d *doc, at int) {
-	rest := &doc{kind: d.kind, target: d.target, subject: d.subject, revision: d.revision + 1, version: d.version,
+// leaveRest makes the document that names only what the target wants once more:
+// the same document in its next revision. The plan puts it into its lane.
+func (r *round) leaveRest(d *doc) {
+	rest := &doc{kind: d.kind, target: d.target, subject: d.subject, revision: d.revision + 1, version: d.version, state: withdrawn,
 		lines: d.again, rest: true, of: d.of, compensates: d.compensates, fact: d.fact, answer: d.answer,
 		byVersion: d.byVersion, before: d.before}
 	rest.key = r.key(rest)
-	r.add(rest, "T1 207: lines of "+r.s.docs[at].key+" to try again")
+	r.s.docs = append(r.s.docs, rest)
 }

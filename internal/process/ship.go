@@ -142,22 +142,12 @@ func (r *round) postMore(f *fact, more row, posted bool) {
 // postLess reverses what was posted too much, newest posting first, one reversal
 // each.
 func (r *round) postLess(f *fact, less row) {
-	postings := 0
-	for _, d := range r.s.docs {
-		if r.postsFor(d, f) {
-			postings++
-		}
-	}
-	ordinal := postings
-	for i := len(r.s.docs) - 1; i >= 0 && less.any(); i-- {
-		if !r.postsFor(r.s.docs[i], f) {
-			continue
-		}
+	postings := slices.DeleteFunc(r.s.attempts(waybill.ShipmentPosting), func(at int) bool { return r.s.shipmentOf(r.s.docs[at]) != f.subject })
+	for n, i := range slices.Backward(postings) {
 		subject := correction(f)
-		if postings > 1 {
-			subject += ".p" + strconv.Itoa(ordinal)
+		if len(postings) > 1 {
+			subject += ".p" + strconv.Itoa(n+1)
 		}
-		ordinal--
 		part := r.unreversed(i)
 		for at := range part {
 			part[at] = waybill.MinDecimal(part[at], less[at])
@@ -172,12 +162,6 @@ func (r *round) postLess(f *fact, less row) {
 			subject: r.s.free(waybill.ShipmentReversal, r.p.ERP, subject), lines: part.positive,
 			why: "W4.2 version " + strconv.FormatInt(f.version, 10) + " of shipment " + f.subject + " has less than was posted"})
 	}
-}
-
-// postsFor reports whether a document is a posting of a shipment that the ERP
-// has or may have.
-func (r *round) postsFor(d *doc, f *fact) bool {
-	return d.kind == waybill.ShipmentPosting && d.inBooks() && r.s.shipmentOf(d) == f.subject
 }
 
 // unreversed is what of the posting at a place has not been reversed.

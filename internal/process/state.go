@@ -212,7 +212,7 @@ func (d *doc) inBooks() bool {
 // the target's books, or it is the rest of one that is, still to be tried again
 // or given up by an operator since the last hold, change or cancellation.
 func (s *Sales) counts(d *doc) bool {
-	return d.inBooks() || d.rest && (d.state == planned || d.state == refused || d.state == skipped && d.epoch >= s.epoch)
+	return d.inBooks() || d.rest && (d.state == planned || d.state == withdrawn || d.state == refused || d.state == skipped && d.epoch >= s.epoch)
 }
 
 // hold is a reason not to go on.
@@ -344,7 +344,7 @@ func (s *Sales) applied(kind waybill.Kind, target, subject string) bool {
 		switch {
 		case d.state == done:
 			taken = true
-		case d.state == attempted, d.state == pending, d.state == refused, d.state == planned && d.rest:
+		case d.state == attempted, d.state == pending, d.state == refused, d.rest && (d.state == planned || d.state == withdrawn):
 			return false
 		}
 	}
@@ -359,6 +359,21 @@ func (s *Sales) carried(r row, kind waybill.Kind, target, subject string) {
 			r.add(d.lines)
 		}
 	}
+}
+
+// attempts returns the places of the documents of a kind that their target has
+// or may have, in the order of their first attempts. The order in which they
+// were decided hangs on the order in which facts arrived, and says nothing.
+func (s *Sales) attempts(kind waybill.Kind) []int {
+	from := len(s.scratch.places)
+	for at, d := range s.docs {
+		if d.kind == kind && d.inBooks() {
+			s.scratch.places = append(s.scratch.places, at)
+		}
+	}
+	out := s.scratch.places[from:len(s.scratch.places):len(s.scratch.places)]
+	slices.SortFunc(out, func(a, b int) int { return cmp.Compare(s.docs[a].attempt, s.docs[b].attempt) })
+	return out
 }
 
 func millis(t time.Time) int64 {

@@ -40,6 +40,8 @@ type scratch struct {
 	used int
 	info []*waybill.OrderLine
 	bits []bool
+
+	places []int
 }
 
 // row returns a row of zeros, valid until the next look.
@@ -63,7 +65,7 @@ const rowsAtFirst = int(waybill.StageCount) + 11
 func (s *Sales) look(tell placing) *picture {
 	n := len(s.table)
 	c := &s.scratch
-	c.used = 0
+	c.used, c.places = 0, c.places[:0]
 	if cap(c.info) < n {
 		c.info = make([]*waybill.OrderLine, n+n/2)
 		c.bits = make([]bool, 2*(n+n/2))

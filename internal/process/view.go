@@ -10,7 +10,7 @@ import (
 // View is an order as the control API shows it (system contract C6).
 type View struct {
 	Order     string         `json:"order"`
-	PO        string         `json:"po,omitzero"`
+	PO        string         `json:"po"`
 	Status    waybill.Status `json:"status"`
 	Refs      []Reference    `json:"refs"`
 	Holds     []HoldView     `json:"holds"`

@@ -23,7 +23,9 @@ type walk struct {
 	requests []string
 	wmsTold  map[string]waybill.Decimal // cancelled by the warehouse, by line
 	answered map[string]bool            // warehouse_order_cancel by key
+	asked    int                        // answers to changes
 	quiet    bool                       // targets apply everything
+	strange  bool                       // the ERP bills by its own doing
 }
 
 func newWalk(rt *rapid.T) *walk {
@@ -39,7 +41,7 @@ func (w *walk) qty(label string, lo, hi int) waybill.Decimal {
 
 // step does one thing that may happen.
 func (w *walk) step() {
-	switch k := w.draw("step", 0, 19); {
+	switch k := w.draw("step", 0, 23); {
 	case k < 6:
 		w.attemptHead()
 	case k < 11:
@@ -56,6 +58,14 @@ func (w *walk) step() {
 		w.answerAsWarehouse()
 	case k == 18:
 		w.command()
+	case k == 19:
+		w.tell(waybill.Event{Type: waybill.ShipmentDelivered, Source: "carrier", Subject: "SH-1", Body: &waybill.Delivery{Shipment: "SH-1"}})
+	case k == 20:
+		w.decideChange()
+	case k == 21 && w.draw("closes", 0, 3) == 0:
+		w.tellWarehouse(waybill.WarehouseOrderClosed, 1, nil)
+	case k == 22 && w.strange:
+		w.tellInvoice()
 	default:
 		w.tell(waybill.Event{Type: waybill.TimerFired, Source: "waybill", Body: &Fired{Name: TimerRecheck}})
 	}
@@ -133,6 +143,38 @@ func (w *walk) command() {
 		Body: &Command{Command: []Verb{Hold, Release, Recheck}[w.draw("command", 0, 2)]}})
 }
 
+// tellWarehouse tells something about the warehouse's order, known or not.
+func (w *walk) tellWarehouse(typ waybill.EventType, version int64, lines []waybill.LineQty) {
+	name := "WO-NONE"
+	if v := w.find(waybill.WarehouseOrder, ""); v != nil {
+		name = v.Key
+	}
+	w.tell(waybill.Event{Type: typ, Source: "wms", Subject: name, Version: version,
+		Body: &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: name, Version: version, Lines: lines}})
+}
+
+// decideChange lets the warehouse decide on a change that it had only taken.
+func (w *walk) decideChange() {
+	v := w.find(waybill.WarehouseOrderChange, "", "sent")
+	if v == nil || v.outcome != OutcomePending {
+		return
+	}
+	w.asked++
+	v.decided = []waybill.EventType{waybill.WarehouseOrderChanged, waybill.WarehouseOrderChangeRefused}[w.draw("takes", 0, 1)]
+	w.tellWarehouse(v.decided, int64(w.asked), nil)
+}
+
+// tellInvoice tells of an invoice: one of the ERP's own, or the echo of one of
+// ours, before its receipt or after it.
+func (w *walk) tellInvoice() {
+	name := "INV-1"
+	if v := w.find(waybill.Invoice, ""); v != nil && w.draw("echo", 0, 1) == 1 {
+		name = "REF-" + strconv.Itoa(v.order)
+	}
+	w.tell(waybill.Event{Type: waybill.InvoicePosted, Source: "erp", Subject: name, Body: &waybill.Posting{Order: "SO-1", Invoice: name,
+		Lines: []waybill.PostingLine{{Line: "1", Qty: w.qty("invoiced", 1, 3)}}}})
+}
+
 // heads returns, by target, the document that may go next: none while one is
 // on its way, waits refused in its lane, or is pending.
 func (w *walk) heads() []*delivery {
@@ -197,6 +239,9 @@ func (w *walk) answerSent() {
 		how = w.draw("how", 0, 11)
 	}
 	switch {
+	case v.decided == waybill.WarehouseOrderChanged: // as the warehouse said
+	case v.decided == waybill.WarehouseOrderChangeRefused:
+		a = &Settled{Key: v.Key, Outcome: OutcomeRefused, Problem: &waybill.Problem{Status: 422, Code: "too_late"}}
 	case v.outcome == OutcomeRefused: // in the hands of an operator
 		if how == 1 {
 			a = &Settled{Key: v.Key, Outcome: OutcomeSkipped, By: "ops"}

@@ -131,7 +131,7 @@ func (s *Store) open(ctx context.Context, opts Options) error {
 		return err
 	}
 	for to, text := range s.list() {
-		if *to, err = s.reader.PrepareContext(ctx, text); err != nil {
+		if *to, err = s.reader.PrepareContext(ctx, text); err != nil { //nolint:sqlclosecheck // Close closes every one
 			return fmt.Errorf("prepare %q: %w", text, err)
 		}
 	}

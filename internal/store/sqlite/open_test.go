@@ -405,13 +405,13 @@ func TestCommit_FailingDiskStopsWriting(t *testing.T) {
 	if failed == nil {
 		t.Fatal("a batch that could not be written was committed")
 	}
-	if err := tx.Rollback(); err != nil {
-		t.Errorf("rollback after it: %v", err)
-	}
 	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	if _, err := s.Begin(soon); err == nil || !strings.Contains(err.Error(), "check the disk") {
 		t.Errorf("the next batch: %v; want an error that says what to do", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Errorf("rollback after it: %v", err)
 	}
 	if v := get(t, s, "a"); v != "before" {
 		t.Errorf("reading goes on with %q", v)

@@ -13,7 +13,7 @@ import (
 	"github.com/waybillhq/waybill/internal/store"
 )
 
-var errReadOnly = errors.New("the database was opened for reading only")
+var errReadOnly = errors.New("the database is open for reading only, or closed")
 
 // tx is the write transaction of one batch. It holds the store's gate from
 // Begin to Commit or Rollback.
