@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
 	"github.com/waybillhq/waybill/internal/store/sqlite"
 	"github.com/waybillhq/waybill/internal/verify"
@@ -84,23 +85,20 @@ func restoreCommand() *cobra.Command {
 				return usagef("--from is missing: name the backup")
 			}
 			target := filepath.Join(f.data, sqlite.FileName)
-			if _, err := os.Stat(target); err == nil {
-				return usagef("%s exists already: restore into an empty directory", target)
+			for _, name := range []string{target, target + "-wal"} { // a log of another database would be applied to the copy
+				if _, err := os.Stat(name); err == nil {
+					return usagef("%s exists already: restore into an empty directory", name)
+				}
 			}
 			if err := os.MkdirAll(f.data, 0o700); err != nil {
 				return err
 			}
 			if err := copyFile(from, target); err != nil {
-				return err
+				return fmt.Errorf("restore %s: %w", from, err)
 			}
-			db, err := f.openForReading(c.Context())
+			rep, err := f.verifyCopy(c.Context())
 			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, db.Close()) }()
-			rep, err := verify.Run(c.Context(), db, nil)
-			if err != nil {
-				return err
+				return errors.Join(fmt.Errorf("restore %s: %w; is it a file that waybill backup wrote?", from, err), os.Remove(target))
 			}
 			return printVerification(c.OutOrStdout(), rep, f.json)
 		},
@@ -108,6 +106,21 @@ func restoreCommand() *cobra.Command {
 	f.add(c)
 	c.Flags().StringVar(&from, "from", "", "the backup")
 	return c
+}
+
+// verifyCopy verifies a restored database; the states are refolded where a
+// configuration is at hand.
+func (f *fileFlags) verifyCopy(ctx context.Context) (rep verify.Report, err error) {
+	var policy *process.Policy
+	if cfg, err := f.load(); err == nil {
+		policy = policyOf(cfg)
+	}
+	db, err := f.openForReading(ctx)
+	if err != nil {
+		return rep, err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	return verify.Run(ctx, db, policy)
 }
 
 // copyFile copies a file durably; the copy may be read by its owner only.

@@ -129,7 +129,7 @@ func startDemo(ctx context.Context, o demoOptions, log *slog.Logger) (_ *demo, e
 		return nil, err
 	}
 	d.cleanup = append(d.cleanup, d.node.close)
-	if d.site, err = newSite(d.node, siteOptions{open: true, environment: "Demo"}); err != nil {
+	if d.site, err = newSite(ctx, d.node, siteOptions{open: true, environment: "Demo"}); err != nil {
 		return nil, err
 	}
 	running, stop := context.WithCancel(ctx)
@@ -162,6 +162,9 @@ func (d *demo) serve(ctx context.Context, o demoOptions) error {
 // close ends everything, the engine before its store.
 func (d *demo) close() error {
 	var errs []error
+	if d.site != nil {
+		d.site.close()
+	}
 	if d.server != nil {
 		errs = append(errs, d.server.Close())
 	}

@@ -47,14 +47,14 @@ func cliReference(root *cobra.Command) string {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
 			return
 		}
-		if c.Runnable() {
+		if c.Runnable() && !c.HasSubCommands() {
 			fmt.Fprintf(&b, "\n## %s\n\n%s.\n", c.CommandPath(), strings.TrimSuffix(c.Short, "."))
 			if c.Long != "" {
 				fmt.Fprintf(&b, "\n%s\n", c.Long)
 			}
 			fmt.Fprintf(&b, "\n    %s\n", c.UseLine())
 			if c.Example != "" {
-				fmt.Fprintf(&b, "\nExamples:\n\n%s\n", strings.ReplaceAll("  "+c.Example, "\n", "\n  "))
+				fmt.Fprintf(&b, "\nFor example:\n\n%s\n", strings.ReplaceAll("  "+c.Example, "\n", "\n  "))
 			}
 			if usage := c.NonInheritedFlags().FlagUsages(); usage != "" {
 				fmt.Fprintf(&b, "\n```\n%s```\n", usage)
@@ -86,11 +86,7 @@ func connectorReference() string {
 	for _, name := range registry.Names() {
 		m := registry[name]
 		fmt.Fprintf(&b, "## %s\n\n%s: %s\n\n", m.Name, m.Title, m.Summary)
-		roles := make([]string, len(m.Roles))
-		for i, r := range m.Roles {
-			roles[i] = string(r)
-		}
-		fmt.Fprintf(&b, "- roles: %s\n- repeated documents: %s\n", strings.Join(roles, ", "), m.Idempotency)
+		fmt.Fprintf(&b, "- roles: %s\n- repeated documents: %s\n", roleNames(m), m.Idempotency)
 		if len(m.Emits) > 0 {
 			names := make([]string, len(m.Emits))
 			for i, e := range m.Emits {

@@ -55,10 +55,11 @@ func serve(ctx context.Context, f fileFlags, listen string, out io.Writer, log *
 		return err
 	}
 	defer func() { err = errors.Join(err, n.close()) }()
-	s, err := newSite(n, siteOptions{})
+	s, err := newSite(ctx, n, siteOptions{})
 	if err != nil {
 		return err
 	}
+	defer s.close()
 	var lc net.ListenConfig
 	l, err := lc.Listen(ctx, "tcp", listen)
 	if err != nil {
@@ -88,7 +89,7 @@ func serve(ctx context.Context, f fileFlags, listen string, out io.Writer, log *
 	case <-ctx.Done():
 	}
 	log.Info("draining")
-	s.stop()
+	s.close()
 	shut, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainGrace)
 	defer cancel()
 	intake := make(chan error, 1)

@@ -1,15 +1,20 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"os"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/waybillhq/waybill/internal/api"
 	"github.com/waybillhq/waybill/internal/auth"
+	"github.com/waybillhq/waybill/internal/desk"
+	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/intake"
 	"github.com/waybillhq/waybill/internal/reconcile"
+	"github.com/waybillhq/waybill/internal/tower"
 	"github.com/waybillhq/waybill/internal/trace"
 )
 
@@ -25,11 +30,42 @@ type site struct {
 	opt     siteOptions
 	current atomic.Pointer[api.API]
 	metrics *api.Metrics
+	desk    *desk.Desk
+	stop    context.CancelFunc // ends the event streams, so that the server can shut down
+	stopped chan struct{}
 }
 
-func newSite(n *node, opt siteOptions) (*site, error) {
-	s := &site{opt: opt, metrics: api.NewMetrics()}
-	return s, s.build(n)
+// newSite puts the handler together. Close ends what it runs by itself.
+func newSite(ctx context.Context, n *node, opt siteOptions) (*site, error) {
+	s := &site{opt: opt, metrics: api.NewMetrics(), stopped: make(chan struct{})}
+	s.desk = desk.New(desk.Deps{Store: n.store, Engine: n.engine, Trace: trace.New(n.store, n.engine), Systems: n.systems,
+		Now: time.Now, Zone: n.cfg.Company.Zone, Log: n.log, Traffic: traffic(n.engine)})
+	if err := s.build(n); err != nil {
+		return nil, err
+	}
+	ctx, s.stop = context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(s.stopped)
+		s.desk.Run(ctx)
+	}()
+	return s, nil
+}
+
+// traffic hands the engine's counts to the pages.
+func traffic(e *engine.Engine) func() map[string]desk.Traffic {
+	return func() map[string]desk.Traffic {
+		out := map[string]desk.Traffic{}
+		for name, t := range e.Traffic() {
+			out[name] = desk.Traffic(t)
+		}
+		return out
+	}
+}
+
+// close ends the event streams and what the pages sample.
+func (s *site) close() {
+	s.stop()
+	<-s.stopped
 }
 
 // build puts the handler together for the configuration in force.
@@ -39,12 +75,19 @@ func (s *site) build(n *node) error {
 		return err
 	}
 	keys := auth.NewKeys(n.cfg.Keys)
-	stories := trace.New(n.store, n.engine)
+	towerOptions := tower.Options{Version: buildVersion(), Environment: s.opt.environment, Log: n.log}
+	if !s.opt.open {
+		towerOptions.Login = func(key string) (string, bool) {
+			actor, ok := keys.ByKey(key)
+			return actor.Name, ok && actor.Role.Allows(auth.Operator)
+		}
+	}
 	a, err := api.New(api.Deps{
-		Engine: n.engine, Store: n.store, Trace: stories, Keys: keys, Metrics: s.metrics,
+		Engine: n.engine, Store: n.store, Trace: trace.New(n.store, n.engine), Keys: keys, Metrics: s.metrics,
 		Intake: intake.New(intake.Options{Keeper: n.engine, Systems: n.systems, MaxBody: n.cfg.Limits.MaxBody,
 			Log: n.log, Observe: s.metrics.Push}),
 		Reconciler: reconcile.NewRunner(n.store, n.books()),
+		Pages:      tower.New(s.desk, towerOptions),
 		Version:    buildVersion(), Replica: strconv.Itoa(os.Getpid()), ConfigRev: rev, Log: n.log,
 	})
 	if err != nil {
@@ -72,11 +115,9 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.current.Loa
 // deadlines of their own for each write.
 func (s *site) server() *http.Server { return api.Server("", s) }
 
-// stop lets event streams end, so that the server can shut down.
-func (s *site) stop() {}
-
 // replace puts a reloaded configuration in force.
 func (s *site) replace(n *node) {
+	s.desk.Reconfigure(n.systems)
 	if err := s.build(n); err != nil {
 		n.log.Error("the handler could not be rebuilt; the one before stays", "error", err)
 	}

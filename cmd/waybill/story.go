@@ -53,7 +53,7 @@ func printStory(out io.Writer, o *trace.Order, entries []trace.Entry) error {
 		return err
 	}
 	v := jsontext.Value(data)
-	if err := v.Indent(); err != nil {
+	if err := v.Indent(jsontext.WithIndent("  ")); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintln(out, string(v))

@@ -47,7 +47,7 @@ func translateCommand() *cobra.Command {
 				return usagef("--connector %q: there is none of that name; choose one of %s", name, strings.Join(all.Registry().Names(), ", "))
 			}
 			if role != "" && !slices.Contains(m.Roles, waybill.Role(role)) {
-				return usagef("--role %q: a system with the connector %s can't have it; choose one of %v", role, name, m.Roles)
+				return usagef("--role %q: a system with the connector %s can't have it; choose one of %s", role, name, roleNames(m))
 			}
 			body, err := readInput(c.InOrStdin(), file)
 			if err != nil {
@@ -78,6 +78,15 @@ func translateCommand() *cobra.Command {
 	f.StringVar(&prefix, "order-prefix", "", "the channel's order prefix")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
+}
+
+// roleNames lists the roles that a connector's systems may have.
+func roleNames(m connector.Manifest) string {
+	names := make([]string, len(m.Roles))
+	for i, r := range m.Roles {
+		names[i] = string(r)
+	}
+	return strings.Join(names, ", ")
 }
 
 func translate(m connector.Manifest, role waybill.Role, prefix string, header http.Header, body []byte) (translation, error) {
@@ -128,7 +137,7 @@ func (t translation) print(out io.Writer, asJSON bool) error {
 	}
 	if asJSON {
 		v := jsontext.Value(data)
-		if err := v.Indent(); err != nil {
+		if err := v.Indent(jsontext.WithIndent("  ")); err != nil {
 			return err
 		}
 		_, err = fmt.Fprintln(out, string(v))
@@ -141,7 +150,7 @@ func (t translation) print(out io.Writer, asJSON bool) error {
 	}
 	for _, e := range t.Events {
 		v := jsontext.Value(e.Data).Clone()
-		if err := v.Indent(); err != nil {
+		if err := v.Indent(jsontext.WithIndent("  ")); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintf(out, "%s %s (version %d of %s)\n%s\n", e.Type, e.Ref, e.Version, e.Subject, v); err != nil {

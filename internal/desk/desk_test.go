@@ -169,8 +169,8 @@ func TestOverview(t *testing.T) {
 		t.Errorf("deliveries are %+v, quiescent %v; want one parked and nothing else to do", o.Deliveries, o.Quiescent)
 	}
 	want := []tower.Cause{{Cause: refusedPosting, Title: "Shipment posting refused: item unknown", Detail: "Refused, erp", Tone: "bad",
-		Open: 1, Money: []string{"EUR 315.00"}, Since: noon}}
-	same(t, "causes", want, o.Causes, cmpopts.IgnoreFields(tower.Cause{}, "Money"))
+		Open: 1, Money: []string{"EUR 1,215.00"}, Since: noon}}
+	same(t, "causes", want, o.Causes)
 	if len(o.Recent) != 1 || o.Recent[0].Where != want[0].Title || o.Recent[0].Exceptions != 1 || o.Recent[0].Lines != 2 {
 		t.Errorf("recent orders are %+v", o.Recent)
 	}
@@ -245,6 +245,37 @@ func TestExceptions(t *testing.T) {
 	o := w.order("SO-1")
 	if o.Lines[0].Invoiced != "300" || len(o.Invoices) != 1 || o.Invoices[0].Ref == "" || o.Invoices[0].At.IsZero() {
 		t.Errorf("line 1 is %+v with invoices %+v, want 300 invoiced once", o.Lines[0], o.Invoices)
+	}
+}
+
+func TestExceptions_WhatStandsBehind(t *testing.T) {
+	w := stuck(t)
+	w.push("wms", "shipment.confirmed", `{"order":"SO-1","shipment":"SH-2","shipped_at":"2026-03-02T13:40:00+01:00","lines":[{"line":"2","qty":"1.5"}]}`)
+	w.settled()
+	p := w.exceptions(tower.ExceptionQuery{})
+	if p.Open != 1 || p.Groups[0].Items[0].Behind != 1 {
+		t.Errorf("the inbox is %+v, want the refused posting with one behind it", p)
+	}
+	for _, d := range w.order("SO-1").Deliveries {
+		if d.Kind == "shipment_posting" && d.Subject == "SH-2" && (d.State != "parked" || len(d.Actions) > 0 || !strings.HasPrefix(d.Reason, "behind ")) {
+			t.Errorf("the posting behind it is %+v, want it parked without actions", d)
+		}
+	}
+}
+
+func TestOverview_MeasuresTheWayToTheInvoice(t *testing.T) {
+	w := newWorld(t)
+	w.push("shop", "order.placed", placed)
+	w.settled()
+	same(t, "lag before any invoice", "", w.overview().OrderLag)
+	w.pass(90 * time.Second)
+	w.push("wms", "shipment.confirmed", strings.Replace(shipped, `{"line":"1","qty":"300"}`, `{"line":"1","qty":"400"},{"line":"2","qty":"1.5"}`, 1))
+	w.until("the order is invoiced", func() bool { return w.order("SO-1").Status == "invoiced" })
+	same(t, "lag of one order", "median 1 min to invoice", w.overview().OrderLag)
+	c, err := w.desk.Counts(t.Context())
+	same(t, "counts", tower.Counts{}, c)
+	if err != nil {
+		t.Error(err)
 	}
 }
 
@@ -363,6 +394,7 @@ func TestMessage(t *testing.T) {
 	}
 	p := w.exceptions(tower.ExceptionQuery{Cause: "message_quarantined"})
 	g := p.Groups[slices.IndexFunc(p.Groups, func(g tower.ExceptionGroup) bool { return g.Cause == "message_quarantined" })]
+	same(t, "actions of what was not understood", []tower.ActionKind{tower.Skip}, g.Items[0].Actions)
 	if g.Items[0].Message != quarantined.ID || g.Items[0].System != "wms" {
 		t.Errorf("its exception is %+v, want it to open message %s", g.Items[0], quarantined.ID)
 	}

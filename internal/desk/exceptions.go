@@ -344,6 +344,6 @@ func (d *Desk) complete(ctx context.Context, one *tower.Exception, x exception.E
 	if err != nil {
 		return fmt.Errorf("read message %s of %s: %w", id, source, err)
 	}
-	one.Message, one.Code = messageID(m.ID), m.Reason
+	one.Message = messageID(m.ID)
 	return nil
 }

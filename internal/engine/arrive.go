@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/exception"
@@ -25,8 +26,9 @@ type Kept struct {
 type arrival struct {
 	message ledger.Message
 	events  []waybill.Event
-	known   *ledger.Message
-	first   int64 // id of the first event row
+	stored  *ledger.Message // that it repeats, as the store knew when it came
+	known   *ledger.Message // that it repeats
+	first   int64           // id of the first event row
 	bad     string
 	reply   chan<- keptOrError
 }
@@ -43,8 +45,14 @@ func (e *Engine) Keep(ctx context.Context, m ledger.Message, events []waybill.Ev
 	if e.stopping.Load() {
 		return Kept{}, ErrStopped
 	}
+	// Most repetitions come long after: they are found here, beside the loop.
+	// Those of messages that are being kept right now are found by the loop.
+	known, err := e.repeated(ctx, &m)
+	if err != nil {
+		return Kept{}, fmt.Errorf("%w (%v)", ErrStopped, err)
+	}
 	reply := make(chan keptOrError, 1)
-	if err := e.submit(ctx, &arrival{message: m, events: events, reply: reply}); err != nil {
+	if err := e.submit(ctx, &arrival{message: m, events: events, stored: known, reply: reply}); err != nil {
 		return Kept{}, err
 	}
 	select {
@@ -60,37 +68,29 @@ func (a *arrival) fail(err error) { a.reply <- keptOrError{err: err} }
 // poison keeps the message without deciding it.
 func (a *arrival) poison(reason string) { a.bad = reason }
 
-// keepMessages inserts the messages of the batch before anything is decided on
-// them: a repetition must not be decided again.
-func (b *batch) keepMessages(ctx context.Context, tx store.Tx, ins []input) error {
-	var as []*arrival
-	var ms []ledger.Message
+// number finds out which arrivals repeat a known message, before anything is
+// decided on them, and gives the others their ids.
+func (b *batch) number(ctx context.Context, ins []input) error {
 	for _, in := range ins {
 		a, ok := in.(*arrival)
 		if !ok {
 			continue
 		}
-		if err := b.number(ctx, a); err != nil {
+		if a.known = b.e.recent.find(&a.message, a.stored); a.known != nil {
+			continue
+		}
+		if err := b.name(ctx, a); err != nil {
 			return err
 		}
-		as, ms = append(as, a), append(ms, a.message)
-	}
-	if len(ms) == 0 {
-		return nil
-	}
-	known, err := tx.KeepMessages(ctx, ms)
-	if err != nil {
-		return fmt.Errorf("keep %d messages: %w", len(ms), err)
-	}
-	for i, a := range as {
-		a.known = known[i]
+		b.e.recent.add(&a.message)
+		b.messages = append(b.messages, a.message)
 	}
 	return nil
 }
 
-// number gives the message and its events their ids. A message without events
-// gets one that says so.
-func (b *batch) number(ctx context.Context, a *arrival) error {
+// name gives a message and its events their ids. A message without events gets
+// one that says so.
+func (b *batch) name(ctx context.Context, a *arrival) error {
 	if a.message.ID != 0 {
 		return nil // a second try of the same arrival
 	}
@@ -132,7 +132,7 @@ func (a *arrival) apply(ctx context.Context, b *batch) error {
 		return nil
 	}
 	b.e.stats.Messages.Add(1)
-	b.kept++
+	b.e.counts.came(a.message.Source)
 	for i := range a.events {
 		if err := b.arrive(ctx, a, i); err != nil {
 			return err
@@ -255,11 +255,7 @@ func (b *batch) adopt(ctx context.Context, f *flow, entity string) error {
 	if err != nil {
 		return fmt.Errorf("read what waits for %s: %w", entity, err)
 	}
-	for w := range b.watches { // of this batch
-		if w.Entity == "want:"+entity {
-			ids = append(ids, w.Waybill)
-		}
-	}
+	ids = b.watching("want:"+entity, ids)
 	delete(b.e.wanted, entity)
 	for _, id := range ids {
 		b.watches[store.Watch{Entity: "want:" + entity, Waybill: id}] = false
@@ -281,9 +277,11 @@ func (b *batch) adopt(ctx context.Context, f *flow, entity string) error {
 
 // event reads an event row, of this batch or of the store.
 func (b *batch) event(ctx context.Context, id int64) (ledger.Event, error) {
-	for _, row := range b.events {
-		if row.ID == id {
-			return *row, nil
+	for p := b; p != nil; p = p.prev {
+		for _, row := range p.events {
+			if row.ID == id {
+				return *row, nil
+			}
 		}
 	}
 	row, err := b.e.store.Event(ctx, id)
@@ -297,10 +295,12 @@ func (b *batch) event(ctx context.Context, id int64) (ledger.Event, error) {
 func (b *batch) flowsByRef(ctx context.Context, value string) ([]*flow, error) {
 	var fs []*flow
 	seen := map[int64]bool{}
-	for _, r := range b.w.References {
-		if r.Value == value && !seen[r.Waybill] {
-			seen[r.Waybill] = true
-			fs = append(fs, b.e.flows.get(r.Waybill))
+	for p := b; p != nil; p = p.prev {
+		for _, r := range p.w.References {
+			if r.Value == value && !seen[r.Waybill] {
+				seen[r.Waybill] = true
+				fs = append(fs, b.e.flows.get(r.Waybill))
+			}
 		}
 	}
 	rows, err := b.e.store.WaybillsByRef(ctx, value, 100)
@@ -340,25 +340,9 @@ func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *way
 	if err != nil {
 		return fmt.Errorf("read which orders wait for %s: %w", name, err)
 	}
-	watching := map[int64]bool{}
+	ids = b.watching(name, ids)
+	touched := len(ids)
 	for _, w := range ids {
-		watching[w] = true
-	}
-	for w, on := range b.watches {
-		if w.Entity == name {
-			watching[w.Waybill] = on
-			if on {
-				ids = append(ids, w.Waybill)
-			}
-		}
-	}
-	touched := 0
-	for _, w := range ids {
-		if !watching[w] {
-			continue
-		}
-		watching[w] = false // once
-		touched++
 		b.next = append(b.next, func() error {
 			f, err := b.e.flowByID(ctx, w)
 			if err != nil {
@@ -369,6 +353,34 @@ func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *way
 	}
 	row.Reason = fmt.Sprintf("%d held orders are checked again", touched)
 	return nil
+}
+
+// watching brings a list of watchers that the store holds up to what this
+// batch and the one before it, not committed yet, have changed. Each is listed
+// once, in rising order.
+func (b *batch) watching(entity string, stored []int64) []int64 {
+	on := make(map[int64]bool, len(stored))
+	for _, w := range stored {
+		on[w] = true
+	}
+	for _, p := range []*batch{b.prev, b} {
+		if p == nil {
+			continue
+		}
+		for w, watches := range p.watches {
+			if w.Entity == entity {
+				on[w.Waybill] = watches
+			}
+		}
+	}
+	out := stored[:0:0]
+	for w, watches := range on {
+		if watches {
+			out = append(out, w)
+		}
+	}
+	slices.Sort(out)
+	return out
 }
 
 // entityOf names what changed. A payment that does not name its customer is

@@ -3,6 +3,7 @@ package engine
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"runtime/debug"
 	"slices"
@@ -28,8 +29,11 @@ type batch struct {
 	after  []func()        // once committed
 	sends  []send          // attempts to let go, once committed
 	alerts []Alert
-	kept   int    // messages inserted
 	states []byte // the blobs of the waybills touched
+	ins    []input
+	prev   *batch // decided before this one and not committed yet
+
+	messages []ledger.Message // to be inserted
 
 	timers  map[store.TimerName]time.Time // zero: cleared
 	watches map[store.Watch]bool
@@ -56,45 +60,91 @@ func (d *decision) empty() bool {
 	return len(d.Add)+len(d.Withdraw)+len(d.Skip)+len(d.Attempt)+len(d.Why) == 0
 }
 
-// commit does one transaction.
-func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
-	b := &batch{e: e, now: e.opt.Now().Truncate(time.Microsecond), w: e.spare.empty(), states: e.spare.states[:0], timers: map[store.TimerName]time.Time{}, watches: map[store.Watch]bool{}}
-	defer func() {
-		if r := recover(); r != nil {
-			err = &poisoned{what: r, stack: debug.Stack()}
-			e.log.Error("deciding panicked", "panic", r, "stack", string(debug.Stack()))
-		}
-	}()
-	if len(ins) == 0 && !e.somethingDue(b.now) {
-		return nil
-	}
-	begin := time.Now()
-	tx, err := e.store.Begin(ctx)
-	if err != nil {
-		return fmt.Errorf("begin a batch: %w", err)
-	}
-	defer func() { _ = tx.Rollback() }() // harmless after Commit
+func (e *Engine) newBatch(prev *batch) *batch {
+	states := e.spare.states[:0]
+	e.spare.states = nil
+	return &batch{e: e, prev: prev, now: e.opt.Now().Truncate(time.Microsecond), w: e.spare.empty(), states: states,
+		timers: map[store.TimerName]time.Time{}, watches: map[store.Watch]bool{}}
+}
 
-	if err := b.keepMessages(ctx, tx, ins); err != nil {
+// commit does one transaction from beginning to end.
+func (e *Engine) commit(ctx context.Context, ins []input) error {
+	b := e.newBatch(nil)
+	if err := b.take(ctx, ins); err != nil {
 		return err
 	}
-	if err := b.applyInputs(ctx, ins); err != nil {
+	if err := b.close(ctx); err != nil {
 		return err
 	}
+	if !b.empty() {
+		if err := e.write(ctx, b); err != nil {
+			return err
+		}
+	}
+	b.done()
+	return nil
+}
+
+// guard turns a panic of a decision into an error.
+func (b *batch) guard(err *error) {
+	if r := recover(); r != nil {
+		*err = &poisoned{what: r, stack: debug.Stack()}
+		b.e.log.Error("deciding panicked", "panic", r, "stack", string(debug.Stack()))
+	}
+}
+
+// take decides on inputs. It may be called again until the batch is closed.
+func (b *batch) take(ctx context.Context, ins []input) (err error) {
+	defer b.guard(&err)
+	begin := time.Now()
+	b.ins = append(b.ins, ins...)
+	if err := b.number(ctx, ins); err != nil {
+		return err
+	}
+	err = b.applyInputs(ctx, ins)
+	b.e.stats.Deciding.Add(int64(time.Since(begin)))
+	return err
+}
+
+// close takes the steps that are due, starts what budgets have room for, and
+// fixes the rows. Nothing is decided in the batch afterwards.
+func (b *batch) close(ctx context.Context) (err error) {
+	defer b.guard(&err)
+	begin := time.Now()
 	if err := b.applyDue(ctx); err != nil {
 		return err
 	}
 	if err := b.dispatch(ctx); err != nil {
 		return err
 	}
-	if err := b.seal(); err != nil {
-		return err
+	err = b.seal()
+	b.e.stats.Deciding.Add(int64(time.Since(begin)))
+	return err
+}
+
+// errKnown is a message that another owner kept first.
+var errKnown = errors.New("a message of the batch was kept by another process meanwhile")
+
+// write makes a closed batch durable. It touches nothing of the engine's
+// memory but counters, so the next batch may be decided beside it.
+func (e *Engine) write(ctx context.Context, b *batch) error {
+	begin := time.Now()
+	tx, err := e.store.Begin(ctx)
+	if err != nil {
+		return fmt.Errorf("begin a batch: %w", err)
 	}
-	if b.empty() {
-		b.done()
-		return tx.Rollback()
+	defer func() { _ = tx.Rollback() }() // harmless after Commit
+	if len(b.messages) > 0 {
+		known, err := tx.KeepMessages(ctx, b.messages)
+		if err != nil {
+			return fmt.Errorf("keep %d messages: %w", len(b.messages), err)
+		}
+		for _, k := range known {
+			if k != nil {
+				return errKnown
+			}
+		}
 	}
-	decided := time.Now()
 	if err := tx.Write(ctx, &b.w); err != nil {
 		return fmt.Errorf("write a batch: %w", err)
 	}
@@ -102,13 +152,10 @@ func (e *Engine) commit(ctx context.Context, ins []input) (err error) {
 	if err := tx.Commit(ctx); err != nil {
 		return fmt.Errorf("commit a batch: %w", err)
 	}
-	e.stats.Deciding.Add(int64(decided.Sub(begin)))
-	e.stats.Writing.Add(int64(written.Sub(decided)))
+	e.stats.Writing.Add(int64(written.Sub(begin)))
 	e.stats.Committing.Add(int64(time.Since(written)))
 	e.stats.Batches.Add(1)
-	e.stats.Rounds.Add(int64(len(ins)))
-	b.done()
-	e.spare.w, e.spare.states = b.w, b.states
+	e.stats.Rounds.Add(int64(len(b.ins)))
 	return nil
 }
 
@@ -176,13 +223,16 @@ func (b *batch) empty() bool {
 	w := &b.w
 	return len(w.Waybills)+len(w.Events)+len(w.EventStates)+len(w.Deliveries)+len(w.Timers)+
 		len(w.ClearTimers)+len(w.Exceptions)+len(w.Audit)+len(w.Settings)+len(w.References)+
-		len(w.Attempts)+len(w.Watches)+len(w.Unwatch)+b.kept == 0
+		len(w.Attempts)+len(w.Watches)+len(w.Unwatch)+len(b.messages) == 0
 }
 
 // done lets go what waited for the commit.
 func (b *batch) done() {
 	for _, f := range b.flows {
-		f.batch, f.last = nil, nil
+		f.pins--
+		if f.batch == b {
+			f.batch, f.last = nil, nil
+		}
 	}
 	b.e.flows.trim()
 	for _, f := range b.after {
@@ -197,12 +247,15 @@ func (b *batch) done() {
 		}
 	}
 	b.e.changed.raise()
+	b.e.spare = spare{w: b.w, states: b.states}
+	b.w, b.states, b.ins = store.Batch{}, nil, nil
 }
 
 // touch makes the flow part of the batch.
 func (b *batch) touch(f *flow) {
 	if f.batch != b {
-		f.batch = b
+		f.batch, f.last = b, nil
+		f.pins++
 		b.flows = append(b.flows, f)
 	}
 }

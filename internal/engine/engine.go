@@ -102,6 +102,7 @@ type Engine struct {
 	epoch    int64
 	wanted   map[string]bool // entities that events without a waybill wait for
 	spare    spare
+	recent   *recent
 	inflight map[int64]int // delivery → attempt under way
 
 	counts   counters
@@ -157,7 +158,7 @@ func New(opt Options) *Engine {
 		inbox: make(chan input, inboxSize), targets: map[string]*target{},
 		flows: newFlowCache(flowsMax), timers: map[store.TimerName]time.Time{},
 		wanted: map[string]bool{}, inflight: map[int64]int{},
-		changed: newSignal(),
+		changed: newSignal(), recent: newRecent(),
 	}
 	for _, s := range opt.Systems {
 		e.addTarget(s)
@@ -187,43 +188,29 @@ func (e *Engine) Start(ctx context.Context) error {
 
 // Run commits and dispatches until ctx ends, then drains: attempts under way
 // get their outcomes recorded within grace. It returns after the last commit.
+//
+// Two batches overlap: while one is being written and synced, the next one is
+// decided and goes on taking what comes in until the writer is free.
 func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
-	for ctx.Err() == nil {
-		ins := e.wait(ctx)
-		if err := e.Step(context.WithoutCancel(ctx), ins); err != nil {
-			return err
-		}
+	lasting := context.WithoutCancel(ctx)
+	p := &pipe{e: e, work: make(chan *batch), written: make(chan error, 1)}
+	go p.writer(lasting)
+	err := p.run(ctx, lasting)
+	close(p.work)
+	if err != nil {
+		return err
 	}
-	return e.drain(context.WithoutCancel(ctx), grace)
-}
-
-// wait blocks until there is something to do and takes it, at most batchMax.
-func (e *Engine) wait(ctx context.Context) []input {
-	ins := make([]input, 0, batchMax)
-	next, some := e.due.next()
-	if !some || next.After(e.opt.Now()) {
-		pause := time.Hour
-		if some {
-			pause = next.Sub(e.opt.Now())
-		}
-		timer := time.NewTimer(pause)
-		select {
-		case in := <-e.inbox:
-			ins = append(ins, in)
-		case <-timer.C:
-		case <-ctx.Done():
-		}
-		timer.Stop()
-	}
-	return e.take(ins)
+	return e.drain(lasting, grace)
 }
 
 // take adds what is in the inbox, without waiting for more: a lone order is
 // committed at once, a loaded engine commits hundreds together.
-func (e *Engine) take(ins []input) []input {
+func (e *Engine) take(ins []input) []input { return e.takeFrom(e.inbox, ins) }
+
+func (e *Engine) takeFrom(inbox <-chan input, ins []input) []input {
 	for len(ins) < batchMax {
 		select {
-		case in := <-e.inbox:
+		case in := <-inbox:
 			ins = append(ins, in)
 		default:
 			return ins
@@ -257,15 +244,23 @@ func (e *Engine) drain(ctx context.Context, grace time.Duration) error {
 	return nil
 }
 
-// Step does one transaction for the inputs and everything that is due. A
-// failed commit loses nothing: callers are told to send again, attempts come
-// back as in doubt, and the memory is built anew from the store.
+// Step does one transaction for the inputs and everything that is due.
 func (e *Engine) Step(ctx context.Context, ins []input) error {
+	if len(ins) == 0 && !e.somethingDue(e.opt.Now()) {
+		return nil
+	}
 	err := e.commit(ctx, ins)
 	if err == nil {
 		e.failure.Store(nil)
 		return nil
 	}
+	return e.failed(ctx, ins, err)
+}
+
+// failed deals with a batch that was not committed. Nothing is lost: callers
+// are told to send again, attempts come back as in doubt, and the memory is
+// built anew from the store.
+func (e *Engine) failed(ctx context.Context, ins []input, err error) error {
 	var poison *poisoned
 	if errors.As(err, &poison) && len(ins) > 0 {
 		return e.stepSingly(ctx, ins, poison)

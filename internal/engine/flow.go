@@ -27,6 +27,7 @@ type flow struct {
 	marks decision      // what to add to its decision
 	batch *batch        // the batch that touched it
 	place *list.Element
+	pins  int // batches that touched it and are not committed
 }
 
 // laneOf is the queue to one target.
@@ -108,8 +109,13 @@ func (c *flowCache) put(f *flow) {
 
 // trim puts out what was not used for longest.
 func (c *flowCache) trim() {
-	for c.order.Len() > c.max {
-		f := c.order.Back().Value.(*flow)
+	at := c.order.Back()
+	for extra := c.order.Len() - c.max; extra > 0 && at != nil; extra-- {
+		f := at.Value.(*flow)
+		at = at.Prev()
+		if f.pins > 0 { // the store does not hold all of it yet
+			continue
+		}
 		c.order.Remove(f.place)
 		delete(c.byID, f.row.ID)
 		rest := c.byTag[f.row.Tag][:0]

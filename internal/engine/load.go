@@ -23,6 +23,7 @@ func (e *Engine) load(ctx context.Context) error {
 	clear(e.timers)
 	clear(e.wanted)
 	e.counts.reset()
+	e.recent.forget()
 	heads, err := e.store.Heads(ctx)
 	if err != nil {
 		return fmt.Errorf("read the chains' heads: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -13,11 +14,35 @@ import (
 	"github.com/waybillhq/waybill/internal/ledger"
 )
 
+// Traffic counts what went between a system and Waybill since the start.
+type Traffic struct {
+	In  int64 // messages of the system that were kept
+	Out int64 // documents that the system applied
+}
+
+// Traffic counts by system.
+func (e *Engine) Traffic() map[string]Traffic {
+	e.counts.mu.Lock()
+	defer e.counts.mu.Unlock()
+	return maps.Clone(e.counts.traffic)
+}
+
 // counters are kept by the loop and read by anybody.
 type counters struct {
 	mu     sync.Mutex
 	states map[string]map[lane.State]int  // by target; unsettled only
 	open   map[string]exception.Exception // without a waybill; only the loop looks
+
+	traffic map[string]Traffic // never reset: rates are differences
+}
+
+// came counts a message of a system.
+func (c *counters) came(system string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	t := c.traffic[system]
+	t.In++
+	c.traffic[system] = t
 }
 
 func (c *counters) reset() {
@@ -25,6 +50,9 @@ func (c *counters) reset() {
 	defer c.mu.Unlock()
 	c.states = map[string]map[lane.State]int{}
 	c.open = map[string]exception.Exception{}
+	if c.traffic == nil {
+		c.traffic = map[string]Traffic{}
+	}
 }
 
 // move counts a delivery from one state to another; "" is none.
@@ -43,6 +71,11 @@ func (c *counters) move(target string, from, to lane.State) {
 		m[from]--
 	}
 	m[to]++
+	if to == lane.Done && from != "" {
+		t := c.traffic[target]
+		t.Out++
+		c.traffic[target] = t
+	}
 }
 
 func (c *counters) snapshot() map[string]map[lane.State]int {

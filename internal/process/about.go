@@ -26,6 +26,7 @@ func (s *Sales) OpenValue() (waybill.Decimal, string) {
 		return waybill.Decimal{}, ""
 	}
 	pic := s.look(nil)
+	defer s.giveBack()
 	value := waybill.Decimal{}
 	for at, l := range pic.info {
 		if l == nil {

@@ -49,13 +49,20 @@ func (r *round) billing() *billing {
 		return nil
 	}
 	b.allowed, b.extras = s.row(), s.row()
-	for at := range r.pic.goal {
+	behind := r.booksVersion() < r.pic.order.version
+	if behind {
+		r.readBooks()
+	}
+	for at, due := range r.pic.goal {
+		if behind { // a version that the ERP does not have yet may still come too late
+			due = waybill.MinDecimal(due, r.pic.books[at])
+		}
 		switch {
 		case r.pic.info[at] == nil || !r.pic.accepted(at):
 		case r.pic.stock(at):
-			b.allowed[at] = r.pic.allowance(at, r.p)
+			b.allowed[at] = r.pic.allowance(at, due, r.p)
 		default:
-			b.extras[at] = r.pic.goal[at]
+			b.extras[at] = due
 		}
 	}
 	for _, d := range s.docs {
@@ -79,14 +86,13 @@ func (r *round) billing() *billing {
 	return b
 }
 
-// allowance is how much of a line's goods may be invoiced: what was ordered and
-// not cancelled, with the tolerance; what shipped above it only once its
-// exception is settled.
-func (pic *picture) allowance(at int, p *Policy) waybill.Decimal {
+// allowance is how much of a line's goods may be invoiced: what is due, with
+// the tolerance; what shipped above it only once its exception is settled.
+func (pic *picture) allowance(at int, due waybill.Decimal, p *Policy) waybill.Decimal {
 	if pic.s.excess {
-		return waybill.MaxDecimal(pic.q[waybill.Shipped][at], pic.goal[at])
+		return waybill.MaxDecimal(pic.q[waybill.Shipped][at], due)
 	}
-	return pic.goal[at].Add(pic.goal[at].Mul(p.OverShip))
+	return due.Add(due.Mul(p.OverShip))
 }
 
 // posted is what stays posted of a posting: what was sent, less its reversals,

@@ -3,7 +3,6 @@ package process
 import (
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/waybillhq/waybill"
 )
@@ -16,7 +15,11 @@ func (r *round) check() {
 	if r.p.ERP == "" || o.verdict != unchecked || r.erpHolds() || !r.toDeliver() {
 		return
 	}
-	r.want(want{kind: waybill.OrderCheck, target: r.p.ERP, subject: checkSubject(o.version, o.round), version: o.version,
+	subject := checkSubject(o.version, o.round)
+	if r.stands(waybill.OrderCheck, r.p.ERP, subject) {
+		return
+	}
+	r.want(want{kind: waybill.OrderCheck, target: r.p.ERP, subject: subject, version: o.version,
 		lines: func() vector { return r.pic.totals(func(int) bool { return true }) },
 		why:   "W4.1 version " + strconv.FormatInt(o.version, 10) + " of the order is checked before it is accepted"})
 }
@@ -190,19 +193,4 @@ func within(got, expected, tolerance waybill.Decimal) bool {
 		limit = limit.Neg()
 	}
 	return diff.Cmp(limit) <= 0
-}
-
-// reasons names the holds for people.
-func (s *Sales) reasons() string {
-	var b strings.Builder
-	for i, h := range s.holds {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(h.kind)
-		if h.reason != "" {
-			b.WriteString(": " + h.reason)
-		}
-	}
-	return b.String()
 }

@@ -21,6 +21,7 @@ func Compose(s *Sales, key string, p *Policy) (waybill.Document, error) {
 		return waybill.Document{}, fmt.Errorf("compose document %s of order %s: attach the data of events %v first", key, s.ref, missing)
 	}
 	c := composer{s: s, d: s.docs[at], p: p, pic: s.look(nil)}
+	defer s.giveBack()
 	if c.pic.body == nil {
 		return waybill.Document{}, fmt.Errorf("compose document %s of order %s: the order is not known", key, s.ref)
 	}

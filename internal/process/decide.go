@@ -94,7 +94,10 @@ func Decide(s *Sales, e *waybill.Event, p *Policy) Decision {
 	if missing := s.Missing(); missing != nil {
 		return Decision{Missing: missing}
 	}
-	r := round{s: s, p: p, now: e.RecordedAt}
+	s.borrow()
+	defer s.giveBack()
+	r := &s.scratch.rnd
+	*r = round{s: s, p: p, now: e.RecordedAt}
 	r.fold(e)
 	r.look()
 	r.mark()
@@ -119,8 +122,5 @@ type round struct {
 
 // look derives the picture and tells of facts whose place changed.
 func (r *round) look() {
-	r.pic = r.s.look(func(f *fact, p FactPlace, reason string) {
-		f.place = p
-		r.place(f.event, p, reason)
-	})
+	r.pic = r.s.look(r)
 }

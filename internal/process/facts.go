@@ -161,14 +161,10 @@ func (s *Sales) echo(f *fact) *doc {
 	return nil
 }
 
-// placing tells where facts stand. It is nil where nobody asks: places change
-// with events only.
-type placing func(f *fact, p FactPlace, reason string)
-
 // adopt goes through the facts subject by subject: the highest version that has
 // all it names is in force, what is above it waits, what is below is
-// superseded.
-func (pic *picture) adopt(tell placing) {
+// superseded. tell is nil where nobody asks: places change with events only.
+func (pic *picture) adopt(tell *round) {
 	facts := pic.s.facts
 	for from := 0; from < len(facts); {
 		to := from + 1
@@ -184,7 +180,7 @@ func (pic *picture) adopt(tell placing) {
 	}
 }
 
-func (pic *picture) adoptSubject(versions []*fact, tell placing) {
+func (pic *picture) adoptSubject(versions []*fact, tell *round) {
 	top := -1
 	for i, f := range versions {
 		wait := pic.waits(f)
@@ -221,7 +217,7 @@ func (pic *picture) adoptSubject(versions []*fact, tell placing) {
 }
 
 // placeVersions places the versions of the order.
-func (pic *picture) placeVersions(versions []*fact, tell placing) {
+func (pic *picture) placeVersions(versions []*fact, tell *round) {
 	for _, f := range versions {
 		switch {
 		case f == pic.order:
@@ -237,7 +233,7 @@ func (pic *picture) placeVersions(versions []*fact, tell placing) {
 	}
 }
 
-func (pic *picture) supersede(f, by *fact, tell placing) {
+func (pic *picture) supersede(f, by *fact, tell *round) {
 	reason := "a newer version is in force"
 	if f.version == by.version {
 		reason = "the same version with other content is in force"
@@ -249,9 +245,10 @@ func (pic *picture) supersede(f, by *fact, tell placing) {
 }
 
 // at tells only of changes.
-func (t placing) at(f *fact, p FactPlace, reason string) {
-	if t != nil && f.place != p {
-		t(f, p, reason)
+func (r *round) at(f *fact, p FactPlace, reason string) {
+	if r != nil && f.place != p {
+		f.place = p
+		r.place(f.event, p, reason)
 	}
 }
 

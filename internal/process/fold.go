@@ -154,7 +154,19 @@ func (r *round) read(f *fact, e *waybill.Event) error {
 		f.subject = named(f.subject, p.Invoice)
 		r.readLines(f, r.ours(p))
 		f.all = false
-	case famAllocated, famPicked, famPacked, famReturned:
+	case famReturned:
+		ret, err := body[waybill.Return](e)
+		if err != nil {
+			return err
+		}
+		f.subject = named(f.subject, ret.Return)
+		lines := make([]waybill.LineQty, 0, len(ret.Lines))
+		for _, l := range ret.Lines {
+			lines = append(lines, waybill.LineQty{Line: l.Line, Qty: l.Qty, UOM: l.UOM})
+		}
+		r.readLines(f, lines)
+		f.all = false
+	case famAllocated, famPicked, famPacked:
 		p, err := body[waybill.Progress](e)
 		if err != nil {
 			return err

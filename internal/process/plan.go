@@ -74,6 +74,13 @@ func (r *round) want(w want) {
 	}
 }
 
+// stands reports whether a document was attempted and not refused: whatever the
+// plan says of it, nothing is left to do.
+func (r *round) stands(kind waybill.Kind, target, subject string) bool {
+	d := r.s.current(kind, target, subject)
+	return d != nil && d.inBooks()
+}
+
 // carry brings a planned document up to the facts.
 func (r *round) carry(d *doc, w want) {
 	if d.rest {

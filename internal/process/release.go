@@ -9,7 +9,7 @@ import (
 
 // accept books the order in the ERP once it is approved and not held (W4.1).
 func (r *round) accept() {
-	if r.p.ERP == "" || !r.approved() || r.held() || !r.toDeliver() {
+	if r.p.ERP == "" || r.stands(waybill.SalesOrder, r.p.ERP, r.s.ref) || !r.approved() || r.held() || !r.toDeliver() {
 		return
 	}
 	o := r.pic.order
@@ -26,16 +26,16 @@ func (r *round) booked() bool {
 // release sends the goods that are still open to the warehouse, not before the
 // requested day (W4.1).
 func (r *round) release() {
-	if r.p.WMS == "" || !r.booked() || r.held() || r.pic.body.Type == waybill.OrderDropShip {
+	if r.p.WMS == "" || r.stands(waybill.WarehouseOrder, r.p.WMS, r.s.ref) || !r.booked() || r.held() || r.pic.body.Type == waybill.OrderDropShip {
 		return
 	}
-	if due, later := r.shipDay(); later && !r.pic.released {
+	if due, later := r.shipDay(); later {
 		r.dayAhead = true
 		r.set(TimerRelease, due)
 		return
 	}
 	lines := r.open()
-	if lines == nil && !r.pic.released {
+	if lines == nil {
 		return
 	}
 	r.want(want{kind: waybill.WarehouseOrder, target: r.p.WMS, subject: r.s.ref, version: r.pic.order.version,
@@ -80,7 +80,7 @@ func (r *round) channel() string {
 
 // acknowledge tells the channel that its order is accepted (W4.1).
 func (r *round) acknowledge() {
-	if r.channel() == "" || !r.booked() || !r.approved() || r.held() || !r.toDeliver() {
+	if r.channel() == "" || r.stands(waybill.OrderAcknowledgment, r.channel(), r.s.ref) || !r.booked() || !r.approved() || r.held() || !r.toDeliver() {
 		return
 	}
 	r.want(want{kind: waybill.OrderAcknowledgment, target: r.channel(), subject: r.s.ref, version: r.pic.order.version,

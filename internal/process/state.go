@@ -39,7 +39,7 @@ type Sales struct {
 	reached string // the requested day of shipment that has begun
 	excess  bool   // what shipped above the order may be invoiced
 
-	scratch scratch
+	scratch *scratch // borrowed for a call
 }
 
 // family groups the types of event whose versions compete with each other.

@@ -14,7 +14,11 @@ import "github.com/waybillhq/waybill"
 //	released           the warehouse took its order
 //	accepted           the ERP took the order
 //	received           none of these yet
-func (s *Sales) Status() waybill.Status { return s.look(nil).status() }
+func (s *Sales) Status() waybill.Status {
+	pic := s.look(nil)
+	defer s.giveBack()
+	return pic.status()
+}
 
 func (pic *picture) status() waybill.Status {
 	s := pic.s

@@ -1,6 +1,8 @@
 package process
 
 import (
+	"sync"
+
 	"github.com/waybillhq/waybill"
 )
 
@@ -33,9 +35,10 @@ type picture struct {
 	goods    bool // the order has lines of stock
 }
 
-// scratch keeps the memory of a picture between looks.
+// scratch is the memory that one call works in. Orders at rest hold none.
 type scratch struct {
 	pic  picture
+	rnd  round
 	slab row
 	used int
 	info []*waybill.OrderLine
@@ -44,10 +47,32 @@ type scratch struct {
 	places []int
 }
 
+var scratches = sync.Pool{New: func() any { return new(scratch) }}
+
+// borrow takes memory to work in, to be given back when the call ends.
+func (s *Sales) borrow() {
+	if s.scratch == nil {
+		s.scratch = scratches.Get().(*scratch)
+	}
+}
+
+// giveBack forgets what the call worked on.
+func (s *Sales) giveBack() {
+	c := s.scratch
+	clear(c.pic.shipments)
+	clear(c.pic.confirmed)
+	clear(c.pic.requests)
+	clear(c.info)
+	c.pic = picture{shipments: c.pic.shipments[:0], confirmed: c.pic.confirmed[:0], requests: c.pic.requests[:0]}
+	c.rnd = round{}
+	s.scratch = nil
+	scratches.Put(c)
+}
+
 // row returns a row of zeros, valid until the next look.
 func (s *Sales) row() row {
 	n := len(s.table)
-	c := &s.scratch
+	c := s.scratch
 	if c.used+n > len(c.slab) {
 		c.slab = make(row, max(2*len(c.slab), rowsAtFirst*n))
 		c.used = 0
@@ -59,12 +84,14 @@ func (s *Sales) row() row {
 }
 
 // rowsAtFirst is how many rows an ordinary look needs.
-const rowsAtFirst = int(waybill.StageCount) + 11
+const rowsAtFirst = int(waybill.StageCount) + 19
 
-// look derives the picture. tell hears of facts whose place changed.
-func (s *Sales) look(tell placing) *picture {
+// look derives the picture, to be used until giveBack. tell hears of facts whose
+// place changed.
+func (s *Sales) look(tell *round) *picture {
+	s.borrow()
 	n := len(s.table)
-	c := &s.scratch
+	c := s.scratch
 	c.used, c.places = 0, c.places[:0]
 	if cap(c.info) < n {
 		c.info = make([]*waybill.OrderLine, n+n/2)
@@ -74,8 +101,7 @@ func (s *Sales) look(tell placing) *picture {
 	clear(c.bits)
 	old := c.pic
 	c.pic = picture{s: s, order: s.inForce(), info: c.info[:n], gone: c.bits[:n:n], rejected: c.bits[n : 2*n],
-		shipments: old.shipments[:0], confirmed: old.confirmed[:0], requests: old.requests[:0],
-		conflicts: old.conflicts[:0], twins: old.twins[:0]}
+		shipments: old.shipments[:0], confirmed: old.confirmed[:0], requests: old.requests[:0]}
 	pic := &c.pic
 	for i := range pic.q {
 		pic.q[i] = s.row()
@@ -200,6 +226,7 @@ type LineTotals struct {
 // the order in which the order has them; empty while the order is not known.
 func (s *Sales) Totals() []LineTotals {
 	pic := s.look(nil)
+	defer s.giveBack()
 	out := make([]LineTotals, 0, len(s.table))
 	pic.eachLine(func(at int) {
 		t := LineTotals{Line: s.table[at]}

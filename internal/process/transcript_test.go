@@ -161,6 +161,9 @@ func (s *stagehand) play(in string) []string {
 		return s.show(c)
 	case "view":
 		return s.viewLines()
+	case "raw": // raw order.placed {"lines":…}: data as a source sent it
+		typ, data, _ := strings.Cut(strings.TrimPrefix(in, "raw "), " ")
+		return s.say(s.tell(waybill.Event{Type: waybill.EventType(typ), Source: "wms", Subject: "RAW", Data: jsontext.Value(data)}))
 	}
 	e, ok := s.event(c)
 	if !ok {
@@ -220,7 +223,13 @@ func (s *stagehand) event(c call) (waybill.Event, bool) {
 	case waybill.OrderCancelRequested:
 		e.Source, e.Subject = "shop", c.word(0)
 		e.Body = &waybill.CancelRequest{Order: "SO-1", Request: c.word(0), Version: c.version(), Lines: c.lines}
-	case waybill.AllocationConfirmed, waybill.PickConfirmed, waybill.PackConfirmed, waybill.ReturnReceived:
+	case waybill.ReturnReceived:
+		ret := &waybill.Return{Return: c.word(0), Order: "SO-1"}
+		for _, l := range c.lines {
+			ret.Lines = append(ret.Lines, waybill.ReturnLine{Line: l.Line, Qty: l.Qty})
+		}
+		e.Subject, e.Body = c.word(0), ret
+	case waybill.AllocationConfirmed, waybill.PickConfirmed, waybill.PackConfirmed:
 		e.Subject, e.Body = c.word(0), &waybill.Progress{Order: "SO-1", Document: c.word(0), Version: c.version(), Lines: c.lines}
 	case waybill.ShipmentConfirmed:
 		e.Subject, e.Body = c.word(0), s.shipment(c)
@@ -320,7 +329,7 @@ func (s *stagehand) sentLine(doc Doc, d waybill.Document) string {
 
 // playAnswer tells the target's (or an operator's) answer to a document.
 func (s *stagehand) playAnswer(c call) []string {
-	v, rest := s.pick(c, "sent")
+	v, rest := s.pick(c, "sent", "planned")
 	a := &Settled{Key: v.Key}
 	for _, w := range rest {
 		word, detail, _ := strings.Cut(w, ":")

@@ -15,7 +15,8 @@ type entry struct {
 	qty  waybill.Decimal
 }
 
-// vector holds quantities by line, in ascending order of lines.
+// vector holds quantities by line, in ascending order of lines; a fact that
+// came in several units may name a line more than once, in its own order.
 type vector []entry
 
 // row holds one quantity for every line of the table.
@@ -127,8 +128,8 @@ func (v *vector) UnmarshalText(b []byte) error {
 		item, rest, more = strings.Cut(rest, ",")
 		if place, qty, jumps := strings.Cut(item, "="); jumps {
 			n, err := strconv.Atoi(place)
-			if err != nil || n < next {
-				return fmt.Errorf("quantities %q: %q is no later line of the table", b, place)
+			if err != nil || n < 0 {
+				return fmt.Errorf("quantities %q: %q is no place in the table of lines", b, place)
 			}
 			next, item = n, qty
 		}

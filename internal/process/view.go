@@ -62,6 +62,7 @@ type LineView struct {
 // View shows the order. What [Sales.Missing] lists must be attached.
 func (s *Sales) View() View {
 	pic := s.look(nil)
+	defer s.giveBack()
 	v := View{Order: s.ref, Status: pic.status(), Refs: s.refs(), Holds: []HoldView{}, Shipments: []ShipmentView{},
 		Invoices: []InvoiceView{}, Lines: []LineView{}}
 	if pic.body != nil {
