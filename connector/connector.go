@@ -39,7 +39,11 @@ type Manifest struct {
 	KeepsOrder bool
 	// NoChannelDocuments: orders of this system get no documents back (C11).
 	NoChannelDocuments bool
-	Settings           []Setting
+	// Restates: a channel that sends the whole order again at any change of it,
+	// tags and fulfilments included. A newer version with the same content is
+	// no change of the order then.
+	Restates bool
+	Settings []Setting
 	// Open makes the connector for one configured system.
 	Open func(Env) (Connector, error)
 }

@@ -41,7 +41,13 @@ const generated = "<!-- Made from the code by `make docs`; changes here are lost
 func cliReference(root *cobra.Command) string {
 	var b strings.Builder
 	b.WriteString("# Command line\n\n" + generated)
-	b.WriteString("Exit codes: 0 fine, 1 a finding or a failure, 2 wrong usage or configuration. Data goes to\nstandard output, everything else to standard error.\n")
+	b.WriteString("Data goes to standard output, everything else to standard error. `--json` prints one JSON document.\n\n" +
+		"| exit code | meaning |\n|---|---|\n" +
+		"| 0 | done, and nothing was found |\n" +
+		"| 1 | a finding: a violation, a break, a payload nobody understands; or a failure: a file, the network, a data directory in use |\n" +
+		"| 2 | wrong usage or configuration; nothing was done. The error says what to write instead |\n\n" +
+		"`config`, `data` and `listen` are those of the one installation a verb works on. Verbs that only read work beside a\n" +
+		"running `waybill serve`.\n")
 	var walk func(c *cobra.Command)
 	walk = func(c *cobra.Command) {
 		if c.Hidden || c.Name() == "help" || c.Name() == "completion" {
@@ -82,6 +88,10 @@ func apiReference() string {
 func connectorReference() string {
 	var b strings.Builder
 	b.WriteString("# Connectors\n\n" + generated)
+	b.WriteString("What ships. A system names its connector in the [configuration](configuration.md); its address, credentials and\n" +
+		"budget are the same keys for all. *Repeated documents* is the system's class until it says better itself (T3):\n" +
+		"`key` recognises a repeated key, `lookup` can be asked, `none` can do neither, so that an unclear answer waits\n" +
+		"for a person ([delivery](../explanation/delivery.md)).\n\n")
 	registry := all.Registry()
 	for _, name := range registry.Names() {
 		m := registry[name]

@@ -135,7 +135,7 @@ func policyOf(cfg *config.Config) *process.Policy {
 			continue
 		}
 		// A channel that is off keeps its prefix: its open orders stay its own.
-		p.Channels[name] = process.Channel{Prefix: s.OrderPrefix,
+		p.Channels[name] = process.Channel{Prefix: s.OrderPrefix, Restates: registry[s.Connector].Restates,
 			Documents: s.Mode != config.Off && s.BaseURL != "" && !registry[s.Connector].NoChannelDocuments}
 	}
 	return p

@@ -40,6 +40,7 @@ func Manifest() connector.Manifest {
 			waybill.OrderCancelRequested, waybill.ReturnRequested},
 		Accepts: []waybill.Kind{waybill.OrderAcknowledgment, waybill.Fulfilment, waybill.FulfilmentUpdate,
 			waybill.ChangeAnswer, waybill.CancellationAnswer, waybill.BackorderNotice},
+		Restates:    true,
 		Idempotency: waybill.ByLookup,
 		Settings: []connector.Setting{
 			{Name: "api_version", Default: APIVersion,

@@ -119,7 +119,9 @@ func (k *checker) database() {
 		k.wrong("database.url", "PostgreSQL is not supported by this version", "write "+defaultDatabase+", the embedded database in the data directory")
 	case scheme != "sqlite" || k.c.Database.Path == "" || strings.HasPrefix(k.c.Database.Path, "//"):
 		// The URL is not repeated: it may hold a password.
-		k.wrong("database.url", "is no database that waybill knows", "write "+defaultDatabase+"; a relative name is in the data directory")
+		k.wrong("database.url", "is no database that waybill knows", "write "+defaultDatabase+", the embedded database in the data directory")
+	case k.c.Database.URL != defaultDatabase:
+		k.wrong("database.url", "the file of the embedded database has one name", "write "+defaultDatabase+"; --data says in which directory it is")
 	}
 }
 

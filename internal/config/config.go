@@ -56,10 +56,8 @@ type Company struct {
 
 // Database is where everything is kept.
 type Database struct {
-	URL string
-	// Path is the file of an embedded database, in the data directory unless
-	// absolute.
-	Path string
+	URL  string
+	Path string // the file of the embedded database, in the data directory
 }
 
 // Mode says how far a system is connected.

@@ -254,7 +254,7 @@ func TestRev(t *testing.T) {
 		return r
 	}
 	base := rev("")
-	for _, same := range []string{"# a comment\n", "listen: :9000\n", "timing: {profile: standard}\n", "database: {url: \"sqlite:other.db\"}\n",
+	for _, same := range []string{"# a comment\n", "listen: :9000\n", "timing: {profile: standard}\n", "database: {url: \"sqlite:waybill.db\"}\n",
 		"api: {keys: [{name: ops, role: operator, key: \"${env:OPS_KEY_2}\"}]}\n"} {
 		if rev(same) != base {
 			t.Errorf("%q changes the revision", same)

@@ -70,19 +70,29 @@ func (e *Engine) newBatch(prev *batch) *batch {
 // commit does one transaction from beginning to end.
 func (e *Engine) commit(ctx context.Context, ins []input) error {
 	b := e.newBatch(nil)
-	if err := b.take(ctx, ins); err != nil {
-		return err
+	err := b.take(ctx, ins)
+	if err == nil {
+		err = b.close(ctx)
 	}
-	if err := b.close(ctx); err != nil {
-		return err
+	if err == nil && !b.empty() {
+		err = e.write(ctx, b)
 	}
-	if !b.empty() {
-		if err := e.write(ctx, b); err != nil {
-			return err
-		}
+	if err != nil {
+		b.undo()
+		return err
 	}
 	b.done()
 	return nil
+}
+
+// undo gives back what the requests of a batch occupy that is not committed:
+// they never leave.
+func (b *batch) undo() {
+	for _, s := range b.sends {
+		s.target.underWay--
+		delete(b.e.inflight, s.delivery)
+	}
+	b.sends = nil
 }
 
 // guard turns a panic of a decision into an error.
@@ -352,6 +362,8 @@ func (b *batch) raise(ctx context.Context, f *flow, x exception.Exception) error
 			}
 		}
 		x.Waybill, x.Ref = f.row.ID, f.row.Ref
+	} else if _, open := b.e.counts.open[x.Cause+"\x00"+x.Subject]; open {
+		return nil
 	}
 	id, err := b.e.id(ctx)
 	if err != nil {

@@ -133,7 +133,6 @@ func (b *batch) actOn(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery,
 		d.Release()
 		d.Dirty = true
 		b.clearDoubt(f, d)
-		b.forgetRefusal(f, d)
 		return b.advance(ctx, f)
 	case "skip":
 		if d.State != lane.Parked {
@@ -168,15 +167,6 @@ func (b *batch) closeAll(f *flow, d *lane.Delivery, by string) {
 	for _, x := range append([]exception.Exception(nil), f.open...) {
 		if x.Subject == d.Key {
 			b.clear(f, x.Cause, x.Subject, by)
-		}
-	}
-}
-
-// forgetRefusal closes the exception of a refusal that is tried again.
-func (b *batch) forgetRefusal(f *flow, d *lane.Delivery) {
-	for _, x := range append([]exception.Exception(nil), f.open...) {
-		if x.Subject == d.Key && strings.HasPrefix(x.Cause, "refused_") {
-			b.clear(f, x.Cause, x.Subject, "tried again")
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
@@ -22,7 +23,7 @@ type send struct {
 	ask      bool
 	waybill  int64
 	delivery int64
-	body     []byte // nil: read from the store
+	body     *connector.Rendered // nil: read from the store
 }
 
 // start makes an attempt for the head of a lane in this batch, where its
@@ -39,7 +40,7 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 		}
 		return nil
 	}
-	var body []byte
+	var body *connector.Rendered
 	first := !d.Attempted()
 	if first {
 		var err error
@@ -55,7 +56,7 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 	b.touch(f)
 	d.Begin(b.now, b.e.epoch, b.e.timing)
 	d.Dirty = true
-	l.target.underWay++
+	l.target.occupy(b.now)
 	b.e.stats.Attempts.Add(1)
 	b.e.inflight[d.ID] = d.Attempts
 	b.sends = append(b.sends, send{target: l.target, waybill: f.row.ID, delivery: d.ID, body: body,
@@ -89,7 +90,15 @@ func (b *batch) attempted(ctx context.Context, f *flow, a process.Attempted) err
 
 // render fixes a document with its first attempt: its place in the lane, its
 // content from the facts in force now, its bytes.
-func (b *batch) render(f *flow, l *laneOf, d *lane.Delivery) ([]byte, error) {
+//
+// A connector that panics over one document holds up that document alone.
+func (b *batch) render(f *flow, l *laneOf, d *lane.Delivery) (_ *connector.Rendered, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("writing it panicked: %v", r)
+			b.e.log.Error("a document could not be written", "key", d.Key, "panic", r, "stack", string(debug.Stack()))
+		}
+	}()
 	doc, err := process.Compose(f.state, d.Key, b.e.policy)
 	if err != nil {
 		return nil, err
@@ -102,7 +111,7 @@ func (b *batch) render(f *flow, l *laneOf, d *lane.Delivery) ([]byte, error) {
 	}
 	d.Seq, d.After, d.Version, d.Digest = seq, after, doc.Version, sha256.Sum256(r.Body)
 	b.w.Bodies = append(b.w.Bodies, lane.Body{Delivery: d.ID, ContentType: r.ContentType, Bytes: r.Body})
-	return r.Body, nil
+	return &r, nil
 }
 
 func (b *batch) cannotRender(ctx context.Context, f *flow, d *lane.Delivery, cause error) error {
@@ -188,8 +197,14 @@ func (b *batch) move(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) 
 // ask looks up whether a document took effect. A look-up changes nothing, so
 // no commit goes before it.
 func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) error {
+	if b.e.stopping.Load() {
+		return nil // the next process goes on
+	}
 	if l.target.conn.Inquirer == nil {
 		b.touch(f)
+		if d.Next == lane.AskPending {
+			return b.awaitReport(ctx, f, d)
+		}
 		d.State, d.Next, d.Dirty = lane.Parked, lane.Stay, true
 		d.Reason, d.Hold = "in_doubt", "look in the system whether it holds the document, then settle it with its number, or retry"
 		return b.doubtException(ctx, f, d)
@@ -201,7 +216,7 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 		}
 		return nil
 	}
-	l.target.underWay++
+	l.target.occupy(b.now)
 	b.e.inflight[d.ID] = d.Attempts
 	b.sends = append(b.sends, send{target: l.target, ask: true, waybill: f.row.ID, delivery: d.ID,
 		inquiry: connector.Inquiry{Kind: d.Kind, Order: f.row.Ref, Key: d.Key, Subject: d.Subject,
@@ -209,12 +224,25 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 	return nil
 }
 
+// awaitReport waits for the report of a document that a target took and can't
+// be asked about; past its deadline a person is told.
+func (b *batch) awaitReport(ctx context.Context, f *flow, d *lane.Delivery) error {
+	d.Due, d.Dirty = d.AckBy, true
+	if !d.AckBy.After(b.now) {
+		d.Due = b.now.Add(b.e.timing.AckDeadline)
+		if err := b.raise(ctx, f, ackOverdue(f, d)); err != nil {
+			return err
+		}
+	}
+	b.dueDelivery(d)
+	return nil
+}
+
 // launch lets a request go, beside the loop.
 func (e *Engine) launch(s send) {
 	e.call(func() input {
-		answer := &answered{target: s.target, waybill: s.waybill, delivery: s.delivery, asked: s.ask}
+		answer := &answered{e: e, target: s.target, waybill: s.waybill, delivery: s.delivery, asked: s.ask}
 		ctx := e.base
-		contentType := ""
 		if s.body == nil {
 			stored, err := e.store.Body(ctx, s.delivery)
 			if err != nil {
@@ -222,14 +250,14 @@ func (e *Engine) launch(s send) {
 				answer.finding = connector.Finding{State: connector.FoundUnknown, Note: answer.outcome.Note}
 				return answer
 			}
-			s.body, contentType = stored.Bytes, stored.ContentType
+			s.body = &connector.Rendered{Body: stored.Bytes, ContentType: stored.ContentType}
 		}
 		if s.ask {
-			s.inquiry.Body = s.body
+			s.inquiry.Body = s.body.Body
 			answer.finding = e.inquire(ctx, s)
 			return answer
 		}
-		s.attempt.Body, s.attempt.ContentType = s.body, contentType
+		s.attempt.Body, s.attempt.ContentType = s.body.Body, s.body.ContentType
 		answer.outcome = e.deliver(ctx, s)
 		return answer
 	})
@@ -272,6 +300,7 @@ func (e *Engine) inquire(ctx context.Context, s send) (f connector.Finding) {
 
 // answered is what came back from a system.
 type answered struct {
+	e        *Engine
 	target   *target
 	waybill  int64
 	delivery int64
@@ -282,16 +311,35 @@ type answered struct {
 	counted  bool
 }
 
-func (a *answered) fail(error) {} // the attempt has no recorded outcome: in doubt
+// fail brings the answer in again: it is still true when the next commit
+// works, and without it the attempt would be in doubt. One that can't be
+// decided on is let go: its attempt is in doubt.
+func (a *answered) fail(error) {
+	if a.bad != "" {
+		a.release()
+		return
+	}
+	if a.counted {
+		a.counted = false
+		a.target.underWay++
+		a.e.inflight[a.delivery] = 0
+	}
+	a.e.call(func() input { return a })
+}
+
+// release gives back what the request occupied.
+func (a *answered) release() {
+	if !a.counted {
+		a.counted = true
+		a.target.underWay--
+		delete(a.e.inflight, a.delivery)
+	}
+}
 
 func (a *answered) poison(reason string) { a.bad = reason }
 
 func (a *answered) apply(ctx context.Context, b *batch) error {
-	if !a.counted {
-		a.counted = true
-		a.target.underWay--
-		delete(b.e.inflight, a.delivery)
-	}
+	a.release()
 	f, err := b.e.flowByID(ctx, a.waybill)
 	if err != nil {
 		return err
@@ -367,9 +415,16 @@ func (b *batch) concluded(ctx context.Context, f *flow, l *laneOf, d *lane.Deliv
 				return err
 			}
 		}
-		return b.settled(ctx, f, d, s, r, p, "")
+		if err := b.settled(ctx, f, d, s, r, p, ""); err != nil || s != lane.SettledRefused || d.State == lane.Skipped {
+			return err // a refusal that took the document out of its lane was an answer
+		}
+		return b.countRefusal(ctx, l.target, f, p)
 	}
 	switch {
+	case bad != "":
+		if err := b.raise(ctx, f, poisonAnswer(f, d, bad)); err != nil {
+			return err
+		}
 	case d.State == lane.Parked && d.Hold != "":
 		if err := b.doubtException(ctx, f, d); err != nil {
 			return err
@@ -390,6 +445,9 @@ func (b *batch) clearDoubt(f *flow, d *lane.Delivery) {
 		return
 	}
 	for _, cause := range deliveryCauses {
+		if cause == "ack_overdue" && d.Next == lane.AskPending {
+			continue
+		}
 		b.clear(f, cause, d.Key, "the delivery went on")
 	}
 }

@@ -133,8 +133,10 @@ func (p *pipe) finish(ctx context.Context, err error) error {
 		return nil
 	}
 	ins := b.ins
+	b.undo()
 	if p.next != nil {
 		ins = append(ins, p.next.ins...)
+		p.next.undo()
 		p.next = nil
 	}
 	return p.e.failed(ctx, ins, err)
@@ -143,6 +145,7 @@ func (p *pipe) finish(ctx context.Context, err error) error {
 // broken gives up the batch being decided, after the one before it is written.
 func (p *pipe) broken(ctx context.Context, cause error) error {
 	ins := p.next.ins
+	p.next.undo()
 	p.next = nil
 	if p.writing != nil {
 		if err := p.finish(ctx, <-p.written); err != nil {

@@ -48,7 +48,7 @@ func (e *Engine) probeSoon(t *target, at time.Time) {
 // by dispatch; a probe may be due.
 func (b *batch) targetDue(_ context.Context, item dueItem) error {
 	t := b.e.targets[item.target]
-	if t == nil || t.conn.Prober == nil || t.probing || t.probeAt.IsZero() || t.probeAt.After(b.now) {
+	if t == nil || b.e.stopping.Load() || t.conn.Prober == nil || t.probing || t.probeAt.IsZero() || t.probeAt.After(b.now) {
 		return nil
 	}
 	if t.sys.Name != "" && b.now.Before(t.until) { // throttled: not even a probe goes
@@ -134,6 +134,8 @@ func (b *batch) healthy(ctx context.Context, t *target, info connector.Info) err
 		if err := b.resume(t, "the system took the credential"); err != nil {
 			return err
 		}
+	} else if t.paused == "" {
+		b.clearPauses(t, "the system answers, and nothing holds it up")
 	}
 	known := t.generation != ""
 	changed := t.generation != info.Generation || info.Head != t.head

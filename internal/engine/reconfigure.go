@@ -43,6 +43,11 @@ func (r *reconfigure) fail(err error) { r.reply <- err }
 
 func (r *reconfigure) apply(_ context.Context, b *batch) error {
 	e := b.e
+	for _, t := range e.order {
+		if t.paused == "unauthorized" || t.paused == "misconfigured" {
+			b.clearPauses(t, "the configuration was reloaded")
+		}
+	}
 	b.note(audit.Entry{Actor: r.actor, Action: "reload", Object: "configuration " + r.Rev})
 	b.after = append(b.after, func() {
 		e.policy, e.timing = r.Policy, r.Timing

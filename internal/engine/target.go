@@ -3,6 +3,7 @@ package engine
 import (
 	"container/heap"
 	"context"
+	"fmt"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -42,7 +43,7 @@ type target struct {
 	probes     int    // in a row that failed
 	paused     string // why nothing goes: operator, unauthorized, misconfigured, target_rewind, refusals, off
 	refused    string // the code of the last refusal
-	refusals   int    // lanes in a row refused with it
+	refusals   map[int64]bool // waybills in a row refused with it
 	generation string
 	head       int64
 	skew       time.Duration   // its clock minus ours
@@ -94,12 +95,21 @@ func (t *target) free(now time.Time) (ok bool, again time.Time) {
 		return false, t.until
 	case t.limiter != nil:
 		r := t.limiter.ReserveN(now, 1)
-		if wait := r.DelayFrom(now); wait > 0 {
-			r.CancelAt(now)
+		wait := r.DelayFrom(now)
+		r.CancelAt(now) // only looked: occupy takes it
+		if wait > 0 {
 			return false, now.Add(wait)
 		}
 	}
 	return true, time.Time{}
+}
+
+// occupy takes the place of a request that is about to go.
+func (t *target) occupy(now time.Time) {
+	t.underWay++
+	if t.limiter != nil {
+		t.limiter.AllowN(now, 1)
+	}
 }
 
 // signal keeps the target's books on an answer: budget, breaker, pauses.
@@ -129,33 +139,33 @@ func (b *batch) signal(ctx context.Context, t *target, o waybill.Outcome) error 
 		return b.pauseFault(ctx, t, string(o.Verdict), o.Note)
 	case waybill.Refused:
 		t.failures = 0
-		return b.countRefusal(ctx, t, o)
+		return nil
 	}
 	t.failures, t.throttles = 0, 0
 	if t.room < t.sys.Concurrency {
 		t.room++
 	}
 	if o.Verdict == waybill.Done || o.Verdict == waybill.Partial || o.Verdict == waybill.Pending {
-		t.refused, t.refusals = "", 0
+		t.refused, t.refusals = "", nil
 	}
 	return nil
 }
 
 // countRefusal pauses a target that refuses one lane after the other for one
 // reason: that is a fault of the configuration, not of the orders.
-func (b *batch) countRefusal(ctx context.Context, t *target, o waybill.Outcome) error {
-	if o.Problem.Code == "credit_hold" || o.Note == "answer" {
+func (b *batch) countRefusal(ctx context.Context, t *target, f *flow, p waybill.Problem) error {
+	if p.Code == "credit_hold" {
 		return nil
 	}
-	if o.Problem.Code != t.refused {
-		t.refused, t.refusals = o.Problem.Code, 0
+	if p.Code != t.refused || t.refusals == nil {
+		t.refused, t.refusals = p.Code, map[int64]bool{}
 	}
-	t.refusals++
-	if t.refusals < refusalsPauseAt {
+	t.refusals[f.row.ID] = true
+	if len(t.refusals) < refusalsPauseAt {
 		return nil
 	}
-	t.refusals = 0
-	return b.pauseFault(ctx, t, "refusals", "20 lanes in a row were refused with "+o.Problem.Code)
+	t.refusals = nil
+	return b.pauseFault(ctx, t, "refusals", fmt.Sprintf("%d lanes in a row were refused with %s", refusalsPauseAt, p.Code))
 }
 
 // readyItem is a delivery that waits for its target's budget.

@@ -51,6 +51,15 @@ func (b *batch) doubtException(ctx context.Context, f *flow, d *lane.Delivery) e
 	})
 }
 
+// poisonAnswer is an answer that the process could not decide on.
+func poisonAnswer(f *flow, d *lane.Delivery, reason string) exception.Exception {
+	return exception.Exception{
+		Cause: "poison_answer", Subject: d.Key,
+		Detail: fmt.Sprintf("the answer of %s to %s of %s is kept and was not decided on: %s", d.Target, d.Kind, f.row.Ref, reason),
+		Next:   "report it; what should follow from the answer has not happened", Actions: []string{"close"},
+	}
+}
+
 func ackOverdue(f *flow, d *lane.Delivery) exception.Exception {
 	return exception.Exception{
 		Cause: "ack_overdue", Subject: d.Key,
@@ -61,8 +70,8 @@ func ackOverdue(f *flow, d *lane.Delivery) exception.Exception {
 
 // pauseFault pauses a target for a fault of its configuration or its books.
 func (b *batch) pauseFault(ctx context.Context, t *target, why, note string) error {
-	if t.paused != "" {
-		return nil
+	if t.paused != "" && (why != "target_rewind" || t.paused == why) {
+		return nil // a rewind counts under any pause: whoever lifts it must know
 	}
 	t.paused = why
 	b.e.log.Error("a system is paused", "system", t.sys.Name, "why", why, "answer", note)
@@ -90,9 +99,16 @@ var pauseNext = map[string]string{
 	"target_rewind": "the system lost postings (a restore from a backup?): reconcile it, then resume the system",
 }
 
+// clearPauses closes the exceptions of a target's pauses.
+func (b *batch) clearPauses(t *target, by string) {
+	for why := range pauseNext {
+		b.clear(nil, "target_"+strings.TrimPrefix(why, "target_"), t.sys.Name, by)
+	}
+}
+
 // resume lets documents go to a target again.
 func (b *batch) resume(t *target, by string) error {
-	b.clear(nil, "target_"+strings.TrimPrefix(t.paused, "target_"), t.sys.Name, by)
+	b.clearPauses(t, by)
 	t.paused, t.failures, t.open = "", 0, false
 	return b.keepTarget(t)
 }

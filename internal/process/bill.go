@@ -10,10 +10,11 @@ func (r *round) bill() {
 	if r.p.ERP == "" || !r.pic.body.Type.Billable() {
 		return
 	}
-	b := r.billing()
-	if b == nil {
+	postings := r.s.attempts(waybill.ShipmentPosting)
+	if len(postings) == 0 {
 		return
 	}
+	b := r.billing(postings)
 	for _, at := range b.postings {
 		if d := r.s.docs[at]; !d.rest && r.s.applied(d.kind, d.target, d.subject) {
 			b.invoice(at)
@@ -35,21 +36,20 @@ type billing struct {
 	extras  row  // freight, fees and services still to be invoiced
 	begun   bool // the ERP has an invoice of this order, or may have
 	charged bool // one with the order's charges
+	asking  bool // a version of the order is in force that the ERP is still to get
 	planned bool // this plan has an invoice that carries the extras
 	last    int  // place of the last applied posting; -1 before there is one
 
 	postings []int // places, in the order of their attempts
 }
 
-// billing starts the billing of a plan; nil while nothing is posted.
-func (r *round) billing() *billing {
+// billing starts the billing of a plan.
+func (r *round) billing(postings []int) *billing {
 	s := r.s
-	b := &billing{round: r, last: -1, postings: s.attempts(waybill.ShipmentPosting)}
-	if len(b.postings) == 0 {
-		return nil
-	}
+	b := &billing{round: r, last: -1, postings: postings}
 	b.allowed, b.extras = s.row(), s.row()
 	behind := r.booksVersion() < r.pic.order.version
+	b.asking = behind && !s.skippedChange(r.pic.order.version)
 	if behind {
 		r.readBooks()
 	}
@@ -84,6 +84,17 @@ func (r *round) billing() *billing {
 		}
 	}
 	return b
+}
+
+// skippedChange reports whether a person decided that the ERP does not get a
+// version of the order.
+func (s *Sales) skippedChange(version int64) bool {
+	for _, d := range s.docs {
+		if d.kind == waybill.SalesOrderChange && d.byVersion && d.version == version && d.state == skipped {
+			return true
+		}
+	}
+	return false
 }
 
 // allowance is how much of a line's goods may be invoiced: what is due, with
@@ -138,6 +149,9 @@ func (b *billing) invoice(at int) {
 		}
 	}
 	for line := range open {
+		if b.asking && open[line].Cmp(b.allowed[line]) > 0 && b.pic.stock(line) {
+			return // whether the excess was ordered is being asked: one invoice, once that is known
+		}
 		open[line] = waybill.MinDecimal(open[line], b.allowed[line])
 		if !b.pic.accepted(line) || !b.pic.stock(line) {
 			open[line] = waybill.Decimal{}

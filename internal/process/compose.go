@@ -95,17 +95,17 @@ func (c *composer) data() any {
 		if d.byVersion {
 			return c.header()
 		}
-		return requestData{Request: d.subject}
+		return &requestData{Request: d.subject}
 	case waybill.SalesOrderCancel:
-		return requestData{Request: d.subject}
+		return &requestData{Request: d.subject}
 	case waybill.WarehouseOrder, waybill.WarehouseOrderChange, waybill.WarehouseOrderCancel:
 		return c.warehouse()
 	case waybill.OrderAcknowledgment:
-		return ackData{ChannelOrder: c.channelOrder(), PO: c.pic.body.PO}
+		return &ackData{ChannelOrder: c.channelOrder(), PO: c.pic.body.PO}
 	case waybill.ChangeAnswer:
-		return changeAnswer{ChannelOrder: c.channelOrder(), Version: d.version, Result: d.answer, Lines: c.changeLines()}
+		return &changeAnswer{ChannelOrder: c.channelOrder(), Version: d.version, Result: d.answer, Lines: c.changeLines()}
 	case waybill.CancellationAnswer:
-		return cancelAnswer{ChannelOrder: c.channelOrder(), Request: d.subject, Result: d.answer, Lines: c.cancelLines()}
+		return &cancelAnswer{ChannelOrder: c.channelOrder(), Request: d.subject, Result: d.answer, Lines: c.cancelLines()}
 	case waybill.Fulfilment, waybill.FulfilmentUpdate:
 		out := c.shipment()
 		out.ChannelOrder = c.channelOrder()
@@ -143,15 +143,15 @@ type header struct {
 	Unknown        jsontext.Value    `json:",embed"`
 }
 
-func (c *composer) header() header {
+func (c *composer) header() *header {
 	o := c.pic.body
-	return header{Customer: o.Customer, PO: o.PO, Type: o.Type, Terms: o.Terms, RequestedShip: o.RequestedShip,
+	return &header{Customer: o.Customer, PO: o.PO, Type: o.Type, Terms: o.Terms, RequestedShip: o.RequestedShip,
 		CancelAfter: o.CancelAfter, ShipComplete: o.ShipComplete, FreightTerms: o.FreightTerms, CarrierAccount: o.CarrierAccount,
 		MarkFor: o.MarkFor, ShipTo: o.ShipTo, BillTo: o.BillTo, Tax: o.Tax, Charges: o.Charges, Unknown: o.Unknown}
 }
 
 // warehouse is what the warehouse is told: no money.
-func (c *composer) warehouse() header {
+func (c *composer) warehouse() *header {
 	h := c.header()
 	h.Terms, h.BillTo, h.Tax, h.Charges = "", nil, waybill.Decimal{}, nil
 	h.WarehouseOrder = c.d.key
@@ -241,13 +241,13 @@ type shipmentData struct {
 	Unknown      jsontext.Value    `json:",embed"`
 }
 
-func (c *composer) shipment() shipmentData {
+func (c *composer) shipment() *shipmentData {
 	f := c.s.factOf(c.d.fact)
 	if f == nil || f.shipment() == nil {
-		return shipmentData{Shipment: c.d.subject}
+		return &shipmentData{Shipment: c.d.subject}
 	}
 	sh := f.shipment()
-	out := shipmentData{Shipment: sh.Shipment, ShippedAt: sh.ShippedAt, Mode: sh.Mode, Carrier: sh.Carrier, Service: sh.Service,
+	out := &shipmentData{Shipment: sh.Shipment, ShippedAt: sh.ShippedAt, Mode: sh.Mode, Carrier: sh.Carrier, Service: sh.Service,
 		BOL: sh.BOL, PRO: sh.PRO, Load: sh.Load, Packages: sh.Packages, Unknown: sh.Unknown}
 	for _, pk := range sh.Packages {
 		if pk.Tracking != "" {
@@ -271,9 +271,9 @@ type billData struct {
 // chargeFreight is the code of a shipment's freight among an invoice's charges.
 const chargeFreight = "freight"
 
-func (c *composer) billData() billData {
+func (c *composer) billData() *billData {
 	o := c.pic.body
-	out := billData{Shipment: c.s.shipmentOf(c.d), Posting: c.s.keyAt(c.d.of), Customer: o.Customer, PO: o.PO, Terms: o.Terms,
+	out := &billData{Shipment: c.s.shipmentOf(c.d), Posting: c.s.keyAt(c.d.of), Customer: o.Customer, PO: o.PO, Terms: o.Terms,
 		Tax: waybill.FormatAmount(c.d.tax, o.Currency)}
 	if c.d.first {
 		out.Charges = append(out.Charges, o.Charges...)

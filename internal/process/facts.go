@@ -1,6 +1,8 @@
 package process
 
 import (
+	"strconv"
+
 	"github.com/waybillhq/waybill"
 )
 
@@ -16,14 +18,20 @@ func (s *Sales) tooLate(f *fact) bool {
 }
 
 // inForce returns the order's version in force: the highest that did not come
-// too late; nil before the order is known.
+// too late, or the first of those below it that say the same; nil before the
+// order is known.
 func (s *Sales) inForce() *fact {
+	var force *fact
 	for _, f := range s.of(famOrder) {
-		if !s.tooLate(f) {
-			return f
+		switch {
+		case s.tooLate(f):
+			continue
+		case force != nil && force.digest != f.digest:
+			return force
 		}
+		force = f
 	}
-	return nil
+	return force
 }
 
 // content is the order as its version in force states it; nil before it is
@@ -224,6 +232,8 @@ func (pic *picture) placeVersions(versions []*fact, tell *round) {
 			tell.at(f, Applied, "")
 		case pic.s.tooLate(f):
 			tell.at(f, Ignored, "came too late: the warehouse would not change any more")
+		case pic.order != nil && f.version > pic.order.version:
+			tell.at(f, Ignored, "it says what version "+strconv.FormatInt(pic.order.version, 10)+" says already")
 		case pic.order != nil:
 			pic.supersede(f, pic.order, tell)
 		}

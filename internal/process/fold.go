@@ -1,6 +1,7 @@
 package process
 
 import (
+	"crypto/sha256"
 	"slices"
 	"time"
 
@@ -61,6 +62,9 @@ func (r *round) fact(e *waybill.Event) {
 	}
 	f.version = max(f.version, 1)
 	digest, err := contentDigest(e)
+	if o := f.order(); o != nil && r.p.Channels[e.Source].Restates {
+		digest, err = orderDigest(o)
+	}
 	if err != nil {
 		r.unreadable(e, err)
 		return
@@ -80,6 +84,23 @@ func contentDigest(e *waybill.Event) ([32]byte, error) {
 		}
 	}
 	return waybill.ContentDigest(data)
+}
+
+// orderDigest is the digest of what Waybill understands of an order, without
+// its version: equal for two versions that differ only in what it does not
+// track.
+func orderDigest(o *waybill.Order) ([32]byte, error) {
+	plain := *o
+	plain.Version, plain.Unknown = 0, nil
+	plain.Lines = slices.Clone(o.Lines)
+	for i := range plain.Lines {
+		plain.Lines[i].Unknown = nil
+	}
+	data, err := waybill.Marshal(&plain)
+	if err != nil {
+		return [32]byte{}, err
+	}
+	return sha256.Sum256(data), nil
 }
 
 // keep puts a fact among the others, unless the same fact is there.

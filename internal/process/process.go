@@ -47,6 +47,9 @@ type Policy struct {
 type Channel struct {
 	Prefix    string // of its orders' names (system contract G4)
 	Documents bool   // it takes acknowledgments, fulfilments and answers
+	// Restates: it sends the whole order again at any change of it, also at
+	// those that Waybill caused; a version that says the same is no change.
+	Restates bool
 }
 
 func (p *Policy) zone() *time.Location {

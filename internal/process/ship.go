@@ -15,6 +15,9 @@ func (r *round) ship() {
 	}
 	for _, f := range r.pic.shipments {
 		told := r.told(f.subject)
+		if told != nil && told.fact == f.event {
+			continue
+		}
 		lines := func() vector { return r.pic.base(f) }
 		switch {
 		case told == nil && f.lines.any():

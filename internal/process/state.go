@@ -372,8 +372,14 @@ func (s *Sales) attempts(kind waybill.Kind) []int {
 		}
 	}
 	out := s.scratch.places[from:len(s.scratch.places):len(s.scratch.places)]
-	slices.SortFunc(out, func(a, b int) int { return cmp.Compare(s.docs[a].attempt, s.docs[b].attempt) })
+	if len(out) > 1 {
+		s.byAttempt(out)
+	}
 	return out
+}
+
+func (s *Sales) byAttempt(places []int) {
+	slices.SortFunc(places, func(a, b int) int { return cmp.Compare(s.docs[a].attempt, s.docs[b].attempt) })
 }
 
 func millis(t time.Time) int64 {

@@ -95,10 +95,8 @@ func (r row) any() bool {
 	return false
 }
 
-// MarshalText writes the quantities of consecutive lines with commas between
-// them; "4=" before a quantity says that its line is the table's fifth.
-func (v vector) MarshalText() ([]byte, error) { return v.appendTo(nil), nil }
-
+// appendTo writes the quantities of consecutive lines with commas between them;
+// "4=" before a quantity says that its line is the table's fifth.
 func (v vector) appendTo(b []byte) []byte {
 	next := 0
 	for i := range v {
@@ -115,7 +113,7 @@ func (v vector) appendTo(b []byte) []byte {
 	return b
 }
 
-// UnmarshalText reads what MarshalText wrote.
+// UnmarshalText reads what appendTo wrote.
 func (v *vector) UnmarshalText(b []byte) error {
 	*v = nil
 	if len(b) == 0 {
