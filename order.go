@@ -60,6 +60,9 @@ type Order struct {
 	Lines          []OrderLine `json:"lines"`
 	// ChannelOrder is the channel's own number, where it differs from Order.
 	ChannelOrder string `json:"channel_order,omitzero"`
+	// ChannelName is the number that people use for it there, where that is
+	// another one still: "#1001".
+	ChannelName string `json:"channel_name,omitzero"`
 	// Unknown keeps every field that the source sent and this type lacks.
 	Unknown jsontext.Value `json:",embed"`
 }

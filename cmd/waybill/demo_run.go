@@ -28,7 +28,7 @@ const progressEvery = time.Second
 func (d *demo) runOnce(ctx context.Context, o demoOptions, errs io.Writer) (demoReport, error) {
 	begin, cpu := time.Now(), cpuTime()
 	placed := make(chan error, 1)
-	go func() { placed <- d.world.PlaceOrders(ctx, o.orders, o.clients) }()
+	go func() { placed <- d.place(ctx, o) }()
 	tick := time.NewTicker(progressEvery / 20)
 	defer tick.Stop()
 	var last time.Time
@@ -64,6 +64,35 @@ func (d *demo) runOnce(ctx context.Context, o demoOptions, errs io.Writer) (demo
 	}
 	return d.report(ctx, time.Since(begin), cpuTime()-cpu)
 }
+
+// place places the orders, and holds back while many are on their way: a shop's
+// customers come one after the other, not all at once.
+func (d *demo) place(ctx context.Context, o demoOptions) error {
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for left := o.orders; left > 0; {
+		for d.engine.Open() > underWayMax {
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		n := min(left, placeAtOnce)
+		if err := d.world.PlaceOrders(ctx, n, min(n, o.clients)); err != nil {
+			return err
+		}
+		left -= n
+	}
+	return nil
+}
+
+// underWayMax is how many documents may be under way before no further order
+// is placed; placeAtOnce how many orders are placed then.
+const (
+	underWayMax = 512
+	placeAtOnce = 64
+)
 
 // settled reports whether nothing moves, or what does.
 func (d *demo) settled(ctx context.Context) (bool, string, error) {

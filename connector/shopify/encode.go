@@ -128,7 +128,7 @@ func appendOrder(m members, o *waybill.Order) members {
 			return m.text("code", c.Code).number("amount", c.Amount)
 		})
 	}
-	return objects(m, "lines", o.Lines, appendLine).text("channel_order", o.ChannelOrder).all(o.Unknown)
+	return objects(m, "lines", o.Lines, appendLine).text("channel_order", o.ChannelOrder).text("channel_name", o.ChannelName).all(o.Unknown)
 }
 
 func appendLine(m members, l *waybill.OrderLine) members {

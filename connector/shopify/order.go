@@ -152,7 +152,7 @@ func (o *order) canonical(ref, own string, version int64, guest string) (*waybil
 		return nil, untranslatable("/currency", strconv.Quote(o.Currency)+" is no currency as ISO 4217 writes it")
 	}
 	w := &waybill.Order{Order: ref, Version: version, Customer: o.customerNumber(guest), Currency: o.Currency,
-		PO: o.PONumber, ChannelOrder: own, Lines: make([]waybill.OrderLine, 0, len(o.Lines))}
+		PO: o.PONumber, ChannelOrder: own, ChannelName: o.Name, Lines: make([]waybill.OrderLine, 0, len(o.Lines))}
 	if o.PaymentTerms != nil {
 		w.Terms = o.PaymentTerms.Name
 	}
@@ -240,11 +240,10 @@ func (o *order) charges(discount waybill.Decimal, tipped bool) []waybill.Charge 
 	return charges
 }
 
-// unknown is what the order says beyond the dictionary: the number that people
-// use, the flags that change how amounts and the order are to be read, and the
+// unknown is what the order says beyond the dictionary: the flags that change how amounts and the order are to be read, and the
 // untouched rest.
 func (o *order) unknown() jsontext.Value {
-	m := object(len(o.Unknown)+1024).text("channel_name", o.Name).flag("test", o.Test).flag("taxes_included", o.TaxesIncluded)
+	m := object(len(o.Unknown)+1024).flag("test", o.Test).flag("taxes_included", o.TaxesIncluded)
 	return m.nested(restName, o.rest).value()
 }
 

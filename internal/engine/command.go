@@ -124,14 +124,17 @@ func (b *batch) actOn(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery,
 	switch c.Action {
 	case "retry":
 		b.touch(f)
-		if d.State == lane.InDoubt && l.target.conn.Inquirer != nil && d.Next != lane.Send {
+		if d.Next == lane.AskPending && l.target.conn.Inquirer == nil {
+			return refuse("taken", d.Target+" took it and can't be asked what became of it", "wait for its report, or settle it with its number there")
+		}
+		if d.Next == lane.AskPending || d.State == lane.InDoubt && l.target.conn.Inquirer != nil && d.Next != lane.Send {
 			d.Due = b.now // ask at once; sending on a doubt is what keys and look-ups are for
 			d.Dirty = true
 			b.dueDelivery(d)
 			return nil
 		}
 		d.Release()
-		d.Dirty = true
+		d.Reason, d.Dirty = lane.ReasonRetry, true
 		b.clearDoubt(f, d)
 		return b.advance(ctx, f)
 	case "skip":
@@ -213,6 +216,9 @@ func (c *command) onSystem(ctx context.Context, b *batch) error {
 	if t == nil {
 		return refuse("not_found", "no system is called "+c.Name, "")
 	}
+	if t.paused == "receives_nothing" || t.paused == "not_configured" {
+		return refuse("not_pausable", c.Name+" takes no documents", "")
+	}
 	switch c.Action {
 	case "pause":
 		if t.paused == "operator" {
@@ -221,10 +227,7 @@ func (c *command) onSystem(ctx context.Context, b *batch) error {
 		t.paused = "operator"
 		return b.keepTarget(t)
 	case "resume":
-		switch t.paused {
-		case "receives_nothing", "not_configured":
-			return refuse("not_pausable", c.Name+" takes no documents", "")
-		case "":
+		if t.paused == "" {
 			return nil
 		}
 		if err := b.resume(t, c.Actor); err != nil {

@@ -40,6 +40,14 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 		}
 		return nil
 	}
+	if forgotten, err := b.forgotten(ctx, l, d); err != nil || forgotten {
+		if err != nil {
+			return err
+		}
+		b.touch(f)
+		d.State, d.Next, d.Due, d.Dirty = lane.InDoubt, lane.Ask, b.now, true
+		return b.ask(ctx, f, l, d)
+	}
 	var body *connector.Rendered
 	first := !d.Attempted()
 	if first {
@@ -69,6 +77,29 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 		return nil
 	}
 	return b.attempted(ctx, f, process.Attempted{Key: d.Key, Seq: d.Seq})
+}
+
+// forgotten reports whether an attempt of the delivery is in doubt whose key
+// the target may have forgotten since: sent again, it could be a second entry.
+func (b *batch) forgotten(ctx context.Context, l *laneOf, d *lane.Delivery) (bool, error) {
+	class := l.target.class
+	if d.Attempts == 0 || class.Idempotency != waybill.ByKey || class.Remembers(d, b.now) ||
+		d.Reason == lane.ReasonAbsent || d.Reason == lane.ReasonRetry {
+		return false, nil
+	}
+	if d.Outcome == waybill.InDoubt {
+		return true, nil
+	}
+	earlier, err := b.e.store.Attempts(ctx, d.ID)
+	if err != nil {
+		return false, fmt.Errorf("read the attempts of %s: %w", d.Key, err)
+	}
+	for _, a := range earlier {
+		if a.Outcome == waybill.InDoubt {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // attempted tells the process of a first attempt. It is kept beside the last
@@ -200,7 +231,8 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 	if b.e.stopping.Load() {
 		return nil // the next process goes on
 	}
-	if l.target.conn.Inquirer == nil {
+	if l.target.conn.Inquirer == nil || l.target.class.Idempotency == waybill.NoIdempotency && d.Next == lane.Ask &&
+		d.Reason != "in_progress" && d.Reason != "seq_gap" {
 		b.touch(f)
 		if d.Next == lane.AskPending {
 			return b.awaitReport(ctx, f, d)
@@ -441,13 +473,16 @@ func (b *batch) concluded(ctx context.Context, f *flow, l *laneOf, d *lane.Deliv
 // clearDoubt closes what the delivery itself had raised; it is raised again
 // where it still is so.
 func (b *batch) clearDoubt(f *flow, d *lane.Delivery) {
-	if len(f.open) == 0 || d.State == lane.Parked {
+	if len(f.open) == 0 {
+		return
+	}
+	if d.Next != lane.AskPending {
+		b.clear(f, "ack_overdue", d.Key, "the delivery went on")
+	}
+	if d.State == lane.Parked {
 		return
 	}
 	for _, cause := range deliveryCauses {
-		if cause == "ack_overdue" && d.Next == lane.AskPending {
-			continue
-		}
 		b.clear(f, cause, d.Key, "the delivery went on")
 	}
 }

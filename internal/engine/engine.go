@@ -288,6 +288,9 @@ func (e *Engine) stepSingly(ctx context.Context, ins []input, cause *poisoned) e
 		return err
 	}
 	for _, in := range ins {
+		if a, ok := in.(*arrival); ok {
+			a.message.ID = 0 // its events go behind those of the inputs before it
+		}
 		err := e.commit(ctx, []input{in})
 		var poison *poisoned
 		if errors.As(err, &poison) {

@@ -25,6 +25,7 @@ type fake struct {
 	class      waybill.Idempotency
 	ttl        time.Duration
 	keepsOrder bool
+	forgets    bool // its keys
 	noInquirer bool
 	noProber   bool
 	room       int
@@ -168,7 +169,7 @@ func (f *fake) book(a connector.Attempt) (booked, *waybill.Problem) {
 	if f.r.now.After(a.Deadline) {
 		return booked{}, &waybill.Problem{Status: 408, Code: "deadline_passed"}
 	}
-	if f.class == waybill.ByKey {
+	if f.class == waybill.ByKey && !f.forgets {
 		for _, b := range f.books {
 			if b.key != a.Key {
 				continue
@@ -187,8 +188,11 @@ func (f *fake) book(a connector.Attempt) (booked, *waybill.Problem) {
 	}
 	if last := f.lastIn(a.Lane); doc.After > last {
 		f.fault = append(f.fault, fmt.Sprintf("%s of %s comes after %d, the lane's last here is %d", a.Kind, a.Order, doc.After, last))
-	} else if a.Seq <= last && !f.holds(a.Key) {
-		f.fault = append(f.fault, fmt.Sprintf("%s of %s has seq %d behind %d", a.Kind, a.Order, a.Seq, last))
+	}
+	for _, other := range f.books {
+		if other.lane == a.Lane && other.seq >= a.Seq && other.key != a.Key {
+			f.fault = append(f.fault, fmt.Sprintf("%s of %s has seq %d behind %d", a.Kind, a.Order, a.Seq, other.seq))
+		}
 	}
 	f.books = append(f.books, b)
 	return b, nil
@@ -204,15 +208,6 @@ func (f *fake) read(a connector.Attempt) waybill.Document {
 		f.fault = append(f.fault, fmt.Sprintf("the body says key %s seq %d, the headers %s %d", doc.Key, doc.Seq, a.Key, a.Seq))
 	}
 	return doc
-}
-
-func (f *fake) holds(key string) bool {
-	for _, b := range f.books {
-		if b.key == key {
-			return true
-		}
-	}
-	return false
 }
 
 // lastIn is the highest number of a lane that the system applied or took.

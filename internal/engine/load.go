@@ -89,10 +89,20 @@ func (e *Engine) loadOpen(ctx context.Context) error {
 			break
 		}
 	}
+	for _, state := range []ledger.EventState{ledger.Limbo, ledger.ParkedEvent} { // an expired one is still adopted
+		if err := e.loadWanted(ctx, state); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadWanted reads the events in a state that wait for a shipment.
+func (e *Engine) loadWanted(ctx context.Context, state ledger.EventState) error {
 	for after := int64(0); ; {
-		evs, err := e.store.Events(ctx, ledger.EventQuery{State: ledger.Limbo, After: after, Limit: 1000})
+		evs, err := e.store.Events(ctx, ledger.EventQuery{State: state, After: after, Limit: 1000})
 		if err != nil {
-			return fmt.Errorf("read the events in limbo: %w", err)
+			return fmt.Errorf("read the events that are %s: %w", state, err)
 		}
 		for _, ev := range evs {
 			after = ev.ID
@@ -114,6 +124,9 @@ type targetState struct {
 }
 
 func (e *Engine) loadTarget(ctx context.Context, t *target) error {
+	if t.paused != "receives_nothing" && t.paused != "not_configured" {
+		t.paused = "" // only what was committed counts
+	}
 	text, err := e.store.Setting(ctx, "target:"+t.sys.Name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil

@@ -27,6 +27,19 @@ func (e *Engine) Traffic() map[string]Traffic {
 	return maps.Clone(e.counts.traffic)
 }
 
+// Open is how many deliveries are on their way: neither settled nor parked.
+func (e *Engine) Open() int {
+	open := 0
+	for _, states := range e.counts.snapshot() {
+		for state, n := range states {
+			if !state.Settled() && state != lane.Parked {
+				open += n
+			}
+		}
+	}
+	return open
+}
+
 // counters are kept by the loop and read by anybody.
 type counters struct {
 	mu     sync.Mutex

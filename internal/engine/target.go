@@ -40,9 +40,9 @@ type target struct {
 	open       bool      // the breaker
 	probing    bool
 	probeAt    time.Time
-	probes     int    // in a row that failed
-	paused     string // why nothing goes: operator, unauthorized, misconfigured, target_rewind, refusals, off
-	refused    string // the code of the last refusal
+	probes     int            // in a row that failed
+	paused     string         // why nothing goes: operator, unauthorized, misconfigured, target_rewind, refusals, off
+	refused    string         // the code of the last refusal
 	refusals   map[int64]bool // waybills in a row refused with it
 	generation string
 	head       int64

@@ -16,7 +16,7 @@ import (
 
 // deliveryCauses are the causes that a delivery itself raises; they close when
 // it goes on.
-var deliveryCauses = []string{"in_doubt", "business_park", "key_reuse", "ack_overdue", "cannot_render"}
+var deliveryCauses = []string{"in_doubt", "business_park", "key_reuse", "cannot_render"}
 
 // actionsFor lists what a person can do about a cause.
 func actionsFor(cause string) []string {

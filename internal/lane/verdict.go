@@ -24,6 +24,12 @@ type Class struct {
 	KeepsOrder  bool          // pending counts as settled
 }
 
+// Remembers reports whether the target recognises the delivery's key, so that
+// it may go again unasked. Half of the key's time is kept in hand.
+func (c Class) Remembers(d *Delivery, now time.Time) bool {
+	return c.Idempotency == waybill.ByKey && (c.KeyTTL == 0 || now.Sub(d.DecidedAt) < c.KeyTTL/2)
+}
+
 // Settlement is what an answer means for the business document; empty: not
 // decided yet.
 type Settlement string
@@ -118,7 +124,7 @@ func (d *Delivery) inDoubt(o waybill.Outcome, now time.Time, t Timing, c Class, 
 	switch {
 	case o.Problem.Code == "in_progress" || o.Problem.Code == "seq_gap":
 		d.doubt(reason, now.Add(t.Backoff(d.Failures, chance)), Ask)
-	case c.Idempotency == waybill.ByKey && (c.KeyTTL == 0 || now.Sub(d.DecidedAt) < c.KeyTTL/2):
+	case c.Remembers(d, now):
 		// The target recognises the key: the same document may go again unasked.
 		d.doubt(reason, now.Add(t.Backoff(d.Failures, chance)), Send)
 	case c.Idempotency == waybill.NoIdempotency:
@@ -147,6 +153,12 @@ type Look struct {
 	Note       string
 }
 
+// Reasons of a ready delivery that may go again although it was in doubt.
+const (
+	ReasonAbsent = "absent" // a look-up vouched that nothing sent so far takes effect
+	ReasonRetry  = "retry"  // a person said so
+)
+
 // Found applies what a look-up found. After an absent document the next move
 // is Send: the same key and bytes go again.
 func (d *Delivery) Found(l Look, now time.Time, t Timing, chance float64) Settlement {
@@ -169,7 +181,7 @@ func (d *Delivery) Found(l Look, now time.Time, t Timing, chance float64) Settle
 		if refusing {
 			return d.refuse(waybill.Problem{Code: d.Reason, Detail: d.Detail})
 		}
-		d.State, d.Next, d.Due = Ready, Send, time.Time{}
+		d.State, d.Next, d.Due, d.Reason = Ready, Send, time.Time{}, ReasonAbsent
 	default:
 		d.Failures++
 		due := now.Add(t.Backoff(d.Failures, chance))

@@ -118,9 +118,13 @@ func (r *round) checked(d *doc, receipt *waybill.Receipt) {
 }
 
 // hold replaces the holds that a check can lift. One that stays keeps the time
-// since when it holds.
+// since when it holds. The first counts as a hold of the order: what was refused
+// before may go anew.
 func (s *Sales) hold(holds []hold) {
 	old := s.holds
+	if len(holds) > 0 && !slices.ContainsFunc(old, func(h hold) bool { return h.kind != holdManual }) {
+		s.epoch++
+	}
 	s.holds = slices.DeleteFunc(slices.Clone(old), func(h hold) bool { return h.kind != holdManual })
 	for _, h := range holds {
 		for _, was := range old {

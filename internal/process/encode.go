@@ -55,7 +55,6 @@ func (s *Sales) Append(b []byte) []byte {
 	w.texts("y", s.watching)
 	w.number("v", s.top)
 	w.number("a", int64(s.asked))
-	w.flag("b", s.wasHeld)
 	w.number("o", int64(s.ordinal))
 	w.text("c", s.reached)
 	w.flag("p", s.excess)

@@ -2,9 +2,13 @@ package process
 
 import (
 	"crypto/sha256"
+	"errors"
 	"slices"
+	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/waybillhq/waybill"
 )
 
@@ -120,17 +124,35 @@ func (r *round) place(event string, p FactPlace, reason string) {
 	r.out.Facts = append(r.out.Facts, FactState{Event: event, Place: p, Reason: reason})
 }
 
+// unreadable shows what counts for nothing until it is sent again.
 func (r *round) unreadable(e *waybill.Event, err error) {
-	r.place(e.ID, Parked, "unreadable: "+err.Error())
+	why := fault(err)
+	r.place(e.ID, Parked, "unreadable: "+why)
 	x := Exception{
 		ExceptionKey: ExceptionKey{Cause: "unreadable_fact", Subject: e.ID},
-		Detail:       "the data of this " + string(e.Type) + " cannot be read: " + err.Error(),
+		Detail:       "the data of this " + string(e.Type) + " cannot be read: " + why,
 		Next:         "have " + e.Source + " send it again in the shape of the contract, or enter it by hand; this event counts for nothing",
 	}
 	if !slices.Contains(r.s.open, x.ExceptionKey) {
 		r.s.open = append(r.s.open, x.ExceptionKey)
 		r.out.Raise = append(r.out.Raise, x)
 	}
+}
+
+// fault names the place and the reason of a decoding error. The codec's own
+// wording differs from one run of the program to the next, on purpose.
+func fault(err error) string {
+	var wrong *json.SemanticError
+	var broken *jsontext.SyntacticError
+	switch {
+	case errors.As(err, &wrong) && wrong.Err != nil:
+		return "at " + string(wrong.JSONPointer) + ": " + wrong.Err.Error()
+	case errors.As(err, &wrong):
+		return "at " + string(wrong.JSONPointer) + ": not of the type that the contract says"
+	case errors.As(err, &broken):
+		return "at byte " + strconv.FormatInt(broken.ByteOffset, 10) + ": no JSON"
+	}
+	return err.Error()
 }
 
 // read takes from an event's data what its family needs.

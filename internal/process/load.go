@@ -170,8 +170,6 @@ func (r *reader) state() {
 			s.top = r.number()
 		case "a":
 			s.asked = int(r.number())
-		case "b":
-			s.wasHeld = r.flag()
 		case "o":
 			s.ordinal = int(r.number())
 		case "c":

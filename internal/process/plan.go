@@ -146,15 +146,9 @@ func (r *round) mark() {
 		s.top = o.version
 		s.epoch++
 	}
-	if n := len(r.pic.requests); n != s.asked {
+	if n := len(r.pic.requests); n > s.asked {
 		s.asked = n
 		s.epoch++
-	}
-	if held := r.held(); held != s.wasHeld {
-		s.wasHeld = held
-		if held {
-			s.epoch++
-		}
 	}
 	for at, d := range s.docs {
 		d.wanted = false

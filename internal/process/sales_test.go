@@ -181,3 +181,35 @@ func TestCompose_UnknownFieldsSurvive(t *testing.T) {
 		}
 	}
 }
+
+// TestBill_TurnsGoByAttempt: which shipment's invoice takes what may be
+// invoiced is settled by the order of the postings' attempts, not by that of
+// arrival.
+func TestBill_TurnsGoByAttempt(t *testing.T) {
+	var ends []map[string]string
+	for _, arrival := range [][]string{{"SH-1", "SH-2"}, {"SH-2", "SH-1"}} {
+		d := newDesk(t, testPolicy())
+		d.tell(waybill.Event{Type: waybill.OrderPlaced, Source: "shop", Version: 1, Body: &waybill.Order{Order: "SO-1", Currency: "EUR",
+			Lines: []waybill.OrderLine{{Line: "1", Qty: decimal("1"), UOM: "EA", Price: decimal("1")}}}})
+		run := func(kind waybill.Kind, subject string) {
+			v := d.find(kind, subject, "planned")
+			d.attempt(v.Key)
+			d.settle(&Settled{Key: v.Key, Outcome: OutcomeDone, Receipt: &waybill.Receipt{Ref: "R", Result: []byte(`{"approved":true}`)}})
+		}
+		run(waybill.OrderCheck, "")
+		run(waybill.SalesOrder, "")
+		for _, id := range arrival {
+			d.tell(waybill.Event{ID: id, Type: waybill.ShipmentConfirmed, Source: "wms", Subject: id, Body: &waybill.Shipment{Order: "SO-1", Shipment: id,
+				ShippedAt: "2026-03-02T15:04:05Z", Lines: []waybill.LineQty{{Line: "1", Qty: decimal("1")}}}})
+		}
+		run(waybill.ShipmentPosting, "SH-2")
+		run(waybill.ShipmentPosting, "SH-1")
+		ends = append(ends, wanted(t, d.s, d.p))
+		if v := d.find(waybill.Invoice, "", "planned"); v == nil || d.name(v.Doc) != "of:SH-2" {
+			t.Errorf("told of %v: the invoice is %+v, want SH-2's", arrival, v)
+		}
+	}
+	if diff := cmp.Diff(ends[0], ends[1]); diff != "" {
+		t.Errorf("another order of arrival, other documents:\n%s", diff)
+	}
+}

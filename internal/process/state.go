@@ -34,7 +34,6 @@ type Sales struct {
 	epoch   int    // counts holds, changes and cancellations: what was refused before the last may go anew
 	top     int64  // the highest version of the order that was in force
 	asked   int    // cancel requests that counted
-	wasHeld bool   // at the last decision
 	ordinal int    // the last first attempt's, and the last fixed cancel request's
 	reached string // the requested day of shipment that has begun
 	excess  bool   // what shipped above the order may be invoiced

@@ -109,6 +109,7 @@ func (pic *picture) quantities(v vector) []waybill.LineQty {
 const (
 	refOrder         = "order"
 	refChannelOrder  = "channel_order"
+	refChannelName   = "channel_name"
 	refPO            = "po"
 	refShipment      = "shipment"
 	refTracking      = "tracking"
@@ -165,6 +166,7 @@ func (s *Sales) factRefs(out []Reference, f *fact) []Reference {
 			if own := named(s.own, o.ChannelOrder); own != s.ref {
 				add(named(f.source, s.origin), refChannelOrder, own)
 			}
+			add(named(f.source, s.origin), refChannelName, o.ChannelName)
 			add(o.Customer, refPO, o.PO)
 		}
 	case famShipped:
