@@ -75,9 +75,9 @@ func restoreCommand() *cobra.Command {
 		Use:   "restore --from FILE --data DIR",
 		Short: "Make a data directory from a backup",
 		Long: "Make a data directory from a backup and verify it. The directory must hold no database.\n" +
-			"Documents that were settled after the backup are looked up before anything is sent again,\n" +
-			"and keys are the same as before, so that nothing is posted twice where the system honours\n" +
-			"keys or answers look-ups.",
+			"What was sent after the backup is decided again under the same keys: a system that honours\n" +
+			"keys posts nothing twice. Run waybill reconcile before serve; it says what the systems\n" +
+			"hold that the copy does not know.",
 		Example: "  waybill restore --from /backup/waybill-2026-01-31.db --data data",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -185,8 +186,7 @@ func demoLive(ctx context.Context, o demoOptions, out, errs io.Writer) error {
 		select {
 		case <-ctx.Done():
 			_, _ = fmt.Fprintln(out, "\nstopping; requests under way get their answers recorded")
-			<-placing
-			return d.close()
+			return errors.Join(<-placing, d.close())
 		case err := <-d.ended:
 			d.ended <- err
 			return fmt.Errorf("the engine stopped: %w", err)

@@ -49,18 +49,17 @@ func (e *Engine) Keep(ctx context.Context, m ledger.Message, events []waybill.Ev
 	// Those of messages that are being kept right now are found by the loop.
 	known, err := e.repeated(ctx, &m)
 	if err != nil {
-		return Kept{}, fmt.Errorf("%w (%v)", ErrStopped, err)
+		return Kept{}, fmt.Errorf("%w (%w)", ErrStopped, err)
 	}
 	reply := make(chan keptOrError, 1)
 	if err := e.submit(ctx, &arrival{message: m, events: events, stored: known, reply: reply}); err != nil {
 		return Kept{}, err
 	}
-	select {
-	case k := <-reply:
-		return k.kept, k.err
-	case <-ctx.Done():
-		return Kept{}, fmt.Errorf("%w (%w)", ErrStopped, ctx.Err())
+	k, err := answerOf(ctx, e, reply)
+	if err != nil {
+		return Kept{}, err
 	}
+	return k.kept, k.err
 }
 
 func (a *arrival) fail(err error) { a.reply <- keptOrError{err: err} }

@@ -52,12 +52,11 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	if err := e.submit(ctx, &command{Command: c, reply: reply}); err != nil {
 		return err
 	}
-	select {
-	case err := <-reply:
+	said, err := answerOf(ctx, e, reply)
+	if err != nil {
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return said
 }
 
 func (c *command) fail(err error) { c.reply <- err }

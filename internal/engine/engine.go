@@ -108,11 +108,11 @@ type Engine struct {
 	counts   counters
 	stats    Stats
 	changed  *signal
+	gone     chan struct{} // closed when nothing is taken any more
 	stopping atomic.Bool
 	ready    atomic.Bool
 	failure  atomic.Pointer[string]
 	calls    sync.WaitGroup
-	inputs   sync.WaitGroup
 }
 
 // Stats count what the engine did since it started.
@@ -158,7 +158,7 @@ func New(opt Options) *Engine {
 		inbox: make(chan input, inboxSize), targets: map[string]*target{},
 		flows: newFlowCache(flowsMax), timers: map[store.TimerName]time.Time{},
 		wanted: map[string]bool{}, inflight: map[int64]int{},
-		changed: newSignal(), recent: newRecent(),
+		changed: newSignal(), recent: newRecent(), gone: make(chan struct{}),
 	}
 	for _, s := range opt.Systems {
 		e.addTarget(s)
@@ -193,6 +193,7 @@ func (e *Engine) Start(ctx context.Context) error {
 // decided and goes on taking what comes in until the writer is free.
 func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 	lasting := context.WithoutCancel(ctx)
+	defer close(e.gone)
 	p := &pipe{e: e, work: make(chan *batch), written: make(chan error, 1)}
 	go p.writer(lasting)
 	err := p.run(ctx, lasting)
@@ -227,7 +228,7 @@ func (e *Engine) drain(ctx context.Context, grace time.Duration) error {
 	go func() { e.calls.Wait(); close(settled) }()
 	timeout := time.NewTimer(grace)
 	defer timeout.Stop()
-	for open := true; open; {
+	for open := true; open || len(e.inbox) > 0; {
 		var ins []input
 		select {
 		case in := <-e.inbox:
@@ -266,7 +267,7 @@ func (e *Engine) failed(ctx context.Context, ins []input, err error) error {
 		return e.stepSingly(ctx, ins, poison)
 	}
 	for _, in := range ins {
-		in.fail(fmt.Errorf("%w (%v)", ErrStopped, err))
+		in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
 	}
 	if errors.Is(err, store.ErrFenced) {
 		return fmt.Errorf("this process lost its ownership of the store: %w", err)
@@ -303,7 +304,7 @@ func (e *Engine) stepSingly(ctx context.Context, ins []input, cause *poisoned) e
 			}
 		}
 		if err != nil {
-			in.fail(fmt.Errorf("%w (%v)", ErrStopped, err))
+			in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
 			if err := e.load(ctx); err != nil {
 				return err
 			}
@@ -329,8 +330,27 @@ func (e *Engine) submit(ctx context.Context, in input) error {
 	select {
 	case e.inbox <- in:
 		return nil
+	case <-e.gone:
+		return ErrStopped
 	case <-ctx.Done():
 		return fmt.Errorf("%w (%w)", ErrStopped, ctx.Err())
+	}
+}
+
+// answerOf waits for the answer to an input, as long as somebody may give it.
+func answerOf[T any](ctx context.Context, e *Engine, reply <-chan T) (answer T, err error) {
+	select {
+	case answer = <-reply:
+		return answer, nil
+	case <-ctx.Done():
+		return answer, fmt.Errorf("%w (%w)", ErrStopped, ctx.Err())
+	case <-e.gone:
+	}
+	select { // what the last batch said stands
+	case answer = <-reply:
+		return answer, nil
+	default:
+		return answer, ErrStopped
 	}
 }
 

@@ -130,11 +130,12 @@ func (b *batch) healthy(ctx context.Context, t *target, info connector.Info) err
 	if err := b.clock(ctx, t, info.Now); err != nil {
 		return err
 	}
-	if t.paused == "unauthorized" {
+	switch t.paused {
+	case "unauthorized":
 		if err := b.resume(t, "the system took the credential"); err != nil {
 			return err
 		}
-	} else if t.paused == "" {
+	case "":
 		b.clearPauses(t, "the system answers, and nothing holds it up")
 	}
 	known := t.generation != ""

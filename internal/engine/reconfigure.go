@@ -31,12 +31,11 @@ func (e *Engine) Reconfigure(ctx context.Context, c Configuration, actor string)
 	if err := e.submit(ctx, &reconfigure{Configuration: c, actor: actor, reply: reply}); err != nil {
 		return err
 	}
-	select {
-	case err := <-reply:
+	said, err := answerOf(ctx, e, reply)
+	if err != nil {
 		return err
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+	return said
 }
 
 func (r *reconfigure) fail(err error) { r.reply <- err }

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime"
@@ -36,6 +38,25 @@ type rig struct {
 	fakes  map[string]*fake
 	alerts []Alert
 	serial int // of messages
+
+	overlap bool  // decide each batch while the one before it is written, as Run does
+	bite    int   // inputs taken at once, where batches overlap
+	pipe    *pipe // where batches overlap
+	mended  int   // how often the engine had to be started again
+
+	points  int  // places passed where a process can die
+	crashAt int  // the one where it does; 0: nowhere
+	arrive  bool // requests under way still reach their systems
+}
+
+var errCrash = errors.New("the process died")
+
+// point is a place where a process can die.
+func (r *rig) point() error {
+	if r.points++; r.points == r.crashAt {
+		return errCrash
+	}
+	return nil
 }
 
 var start = time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC)
@@ -96,10 +117,17 @@ func (r *rig) boot() {
 	r.t.Helper()
 	opt := r.opt
 	opt.Store, opt.Systems = r.db, r.systems()
-	r.e = New(opt)
-	if err := r.e.Start(r.t.Context()); err != nil {
-		r.t.Fatal(err)
+	for try := 1; ; try++ {
+		r.e = New(opt)
+		err := r.e.Start(r.t.Context())
+		if err == nil {
+			break
+		}
+		if try == 3 {
+			r.t.Fatal(err)
+		}
 	}
+	r.pipe = &pipe{e: r.e, work: make(chan *batch, 1), written: make(chan error, 1)}
 }
 
 // crash drops the engine without a drain. Requests under way stay on their
@@ -107,30 +135,83 @@ func (r *rig) boot() {
 func (r *rig) crash() []func() {
 	under := r.calls
 	r.calls = nil
+	close(r.e.gone) // connections break: senders get no answer
 	return under
 }
 
-// restart is a crash and a new engine; requests under way never arrive.
+// restart is a crash and a new engine; requests under way arrive only where
+// the rig says so.
 func (r *rig) restart() {
 	r.t.Helper()
-	r.crash()
+	under := r.crash()
+	if r.arrive {
+		for _, f := range under {
+			f()
+		}
+	}
 	r.boot()
 }
 
 // step commits what has come in and what is due, and looks at the lanes.
 func (r *rig) step() {
 	r.t.Helper()
-	if err := r.e.Step(r.t.Context(), r.e.take(nil)); err != nil {
-		r.t.Fatalf("step: %v", err)
+	var err error
+	if r.overlap {
+		err = r.overlapped(r.t.Context())
+	} else {
+		err = r.e.Step(r.t.Context(), r.e.take(nil))
+	}
+	if err == nil {
+		err = r.point()
+	}
+	if err != nil { // Run would end: the process is started again
+		if r.mended++; r.mended > 3 {
+			r.t.Fatalf("step: %v", err)
+		}
+		r.restart()
 	}
 	r.checkLanes()
+}
+
+// overlapped does what Run does in one turn: it decides on what has come in on
+// top of the batch that is being written, then that one is committed, and the
+// writer gets the next.
+func (r *rig) overlapped(ctx context.Context) error {
+	p := r.pipe
+	var ins []input
+	for len(r.e.inbox) > 0 && len(ins) < r.bite {
+		ins = append(ins, <-r.e.inbox)
+	}
+	if err := r.point(); err != nil {
+		return err
+	}
+	if p.writing != nil {
+		p.written <- r.e.write(ctx, <-p.work)
+	}
+	if err := r.point(); err != nil {
+		return err
+	}
+	if err := p.decide(ctx, ins); err != nil {
+		return err
+	}
+	if p.writing != nil { // broken has not asked for it already
+		if err := p.finish(ctx, <-p.written); err != nil {
+			return err
+		}
+	}
+	return p.hand(ctx)
+}
+
+// idle reports whether a step would do nothing.
+func (r *rig) idle() bool {
+	return len(r.e.inbox) == 0 && r.pipe.writing == nil && r.pipe.next == nil && !r.e.somethingDue(r.now)
 }
 
 // stir steps until neither inputs nor due times make it do anything, without
 // letting requests go.
 func (r *rig) stir() {
 	r.t.Helper()
-	for n := 0; len(r.e.inbox) > 0 || r.e.somethingDue(r.now); n++ {
+	for n := 0; !r.idle(); n++ {
 		if n > 1000 {
 			r.t.Fatal("the engine finds something to do for ever")
 		}
@@ -212,10 +293,53 @@ func (r *rig) enqueue(f func(*Engine)) {
 // tell pushes a fact under a fresh id and commits it.
 func (r *rig) tell(source string, kind waybill.EventType, data string) Kept {
 	r.t.Helper()
-	r.serial++
-	reply := r.push(source, fmt.Sprintf("m%d", r.serial), r.body(kind, data))
-	r.step()
-	return r.answer(reply)
+	return r.tellAll(fact{source, kind, data})[0]
+}
+
+// fact is what a system has to tell.
+type fact struct {
+	source string
+	kind   waybill.EventType
+	data   string
+}
+
+// tellAll pushes facts side by side, each under a fresh id. A sender without a
+// yes sends again.
+func (r *rig) tellAll(facts ...fact) []Kept {
+	r.t.Helper()
+	ids, bodies, kept := make([]string, len(facts)), make([]string, len(facts)), make([]Kept, len(facts))
+	for i, f := range facts {
+		r.serial++
+		ids[i], bodies[i] = fmt.Sprintf("m%d", r.serial), r.body(f.kind, f.data)
+	}
+	open := len(facts)
+	for try := 0; open > 0; try++ {
+		if try == 4 {
+			r.t.Fatalf("%d messages were not kept after four tries", open)
+		}
+		replies := make([]<-chan keptOrError, len(facts))
+		for i, f := range facts {
+			if kept[i].Message == 0 {
+				replies[i] = r.push(f.source, ids[i], bodies[i])
+			}
+		}
+		if r.step(); r.overlap {
+			r.stir()
+		}
+		for i, reply := range replies {
+			if reply == nil {
+				continue
+			}
+			switch k := soon(r.t, reply); {
+			case k.err == nil:
+				kept[i] = k.kept
+				open--
+			case !errors.Is(k.err, ErrStopped):
+				r.t.Fatalf("the message was not kept: %v", k.err)
+			}
+		}
+	}
+	return kept
 }
 
 func (r *rig) body(kind waybill.EventType, data string) string {
@@ -258,9 +382,16 @@ func (r *rig) do(object Object, name, action string, more ...string) error {
 
 func (r *rig) give(c Command) error {
 	r.t.Helper()
-	reply := r.command(c)
-	r.step()
-	return soon(r.t, reply)
+	for range 4 {
+		reply := r.command(c)
+		if r.step(); r.overlap {
+			r.stir()
+		}
+		if err := soon(r.t, reply); !errors.Is(err, ErrStopped) {
+			return err
+		}
+	}
+	return ErrStopped
 }
 
 // command puts a command in the inbox.

@@ -190,10 +190,23 @@ func shown(s lane.State, paused string, breakerOpen bool) lane.State {
 
 // systemsAsked asks the loop what limits the targets.
 type systemsAsked struct {
-	reply chan<- []SystemStatus
+	reply chan<- systemsOrError // takes one
+	told  bool                  // what was told needs no commit
 }
 
-func (s *systemsAsked) fail(error) { s.reply <- nil }
+type systemsOrError struct {
+	systems []SystemStatus
+	err     error
+}
+
+func (s *systemsAsked) fail(err error) { s.tell(systemsOrError{err: err}) }
+
+func (s *systemsAsked) tell(r systemsOrError) {
+	if !s.told {
+		s.told = true
+		s.reply <- r
+	}
+}
 
 func (s *systemsAsked) apply(_ context.Context, b *batch) error {
 	counts := b.e.counts.snapshot()
@@ -214,22 +227,21 @@ func (s *systemsAsked) apply(_ context.Context, b *batch) error {
 		}
 		out = append(out, x)
 	}
-	s.reply <- out
+	s.tell(systemsOrError{systems: out})
 	return nil
 }
 
 // Systems reads what limits each target now.
 func (e *Engine) Systems(ctx context.Context) ([]SystemStatus, error) {
-	reply := make(chan []SystemStatus, 1)
+	reply := make(chan systemsOrError, 1)
 	if err := e.submit(ctx, &systemsAsked{reply: reply}); err != nil {
 		return nil, err
 	}
-	select {
-	case s := <-reply:
-		return s, nil
-	case <-ctx.Done():
-		return nil, ctx.Err()
+	s, err := answerOf(ctx, e, reply)
+	if err != nil {
+		return nil, err
 	}
+	return s.systems, s.err
 }
 
 // Shown is the state of a delivery as C3 shows it, given its target's status.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -307,7 +308,7 @@ func TestReadBody_BreaksOff(t *testing.T) {
 	r := httptest.NewRequest(http.MethodPost, "/in/shop", io.MultiReader(strings.NewReader("{"), broken{}))
 	r.ContentLength = 100
 	_, err := intake.ReadBody(httptest.NewRecorder(), r, 1000)
-	if no, ok := err.(*connector.Rejection); !ok || no.Status != 400 || no.Err.Code != "body_cut" {
+	if no := (*connector.Rejection)(nil); !errors.As(err, &no) || no.Status != 400 || no.Err.Code != "body_cut" {
 		t.Errorf("got %v", err)
 	}
 }

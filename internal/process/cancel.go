@@ -63,9 +63,7 @@ func (pic *picture) fees() {
 			return
 		}
 	}
-	for at := range ordered {
-		cancelled[at] = ordered[at]
-	}
+	copy(cancelled, ordered)
 }
 
 // give goes through the requests in the order in which they count, and takes

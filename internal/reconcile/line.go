@@ -94,12 +94,12 @@ func (r *run) explain(ds []lane.Delivery, kind waybill.Kind, b *bookedLine) (cau
 		if d.Target != r.sys.Name || d.Kind != kind && !before(d.Kind, kind) {
 			continue
 		}
-		switch {
-		case d.State == lane.Done || d.State == lane.Cancelled:
+		switch d.State {
+		case lane.Done, lane.Cancelled:
 			continue
-		case d.State == lane.Skipped:
+		case lane.Skipped:
 			return "skipped", fmt.Sprintf("%s was skipped (%s): enter it in %s by hand, or settle it with its number", d.Kind, d.Reason, r.sys.Name), d.DecidedAt
-		case d.State == lane.Parked:
+		case lane.Parked:
 			return "parked", fmt.Sprintf("%s is parked (%s): correct the cause and retry delivery %s", d.Kind, d.Reason, d.Key), d.DecidedAt
 		default:
 			return "in_flight", fmt.Sprintf("wait: %s is %s", d.Kind, d.State), d.DecidedAt
