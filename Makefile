@@ -36,7 +36,8 @@ fmt: ## Format all Go files
 	gofmt -w .
 
 bench: ## Measure orders per second, CPU, commits, bytes and allocations per order (BENCH=regexp)
-	go test -run '^$$' -bench '$(BENCH)' -benchmem ./...
+	go test ./cmd/waybill -run '^$$' -bench '$(BENCH)' -benchtime 5000x
+	go test -run '^$$' -bench '$(BENCH)' -benchmem $$(go list ./... | grep -v cmd/waybill)
 
 docs: ## Write docs/reference/ from the program itself
 	go run ./cmd/waybill docs docs/reference
@@ -44,8 +45,8 @@ docs: ## Write docs/reference/ from the program itself
 demo: ## Run Waybill with simulated systems and show orders flowing (ARGS=flags)
 	go run ./cmd/waybill demo $(ARGS)
 
-screenshot: build ## Take the pictures in docs/images/ from a running demo
-	@scripts/install-test-deps.sh && scripts/screenshot.sh
+screenshot: build ## Take the picture of the README from a running demo
+	@scripts/readme-picture.sh
 
 clean: ## Delete what was built
 	rm -rf bin

@@ -190,6 +190,8 @@ type Inquiry struct {
 	Subject  string
 	Body     []byte    // as rendered
 	Deadline time.Time // of the last attempt
+	// Traceparent is the document's, as on its attempts.
+	Traceparent string
 }
 
 // FindingState is what a look-up found.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
 )
 
@@ -86,19 +87,24 @@ func readBody(resp *http.Response, limit int64) ([]byte, error) {
 	return io.ReadAll(io.LimitReader(resp.Body, limit+1))
 }
 
-// get is do for a question (T2 to T6).
-func (s *system) get(ctx context.Context, path string, limit int64) (reply, error) {
+// get is do for a question (T2 to T6), in the trace of the document that it is
+// about; one about no document is in the system's own trace.
+func (s *system) get(ctx context.Context, path, traceparent string, limit int64) (reply, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.base+path, http.NoBody)
 	if err != nil {
 		return reply{}, err
 	}
+	if traceparent == "" {
+		traceparent = waybill.Traceparent("~~"+s.source.System, path)
+	}
+	req.Header["Traceparent"] = []string{traceparent}
 	return s.do(req, limit)
 }
 
 // answered is get for questions whose only good answer is 200. A refused
 // credential is a [connector.Rejection] with 401.
 func (s *system) answered(ctx context.Context, path string, limit int64) (reply, error) {
-	r, err := s.get(ctx, path, limit)
+	r, err := s.get(ctx, path, "", limit)
 	switch {
 	case err != nil:
 		return r, err

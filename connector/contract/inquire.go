@@ -27,7 +27,7 @@ type lookupBody struct {
 // for up to the last attempt's deadline: whatever else is not found, broken or
 // odd is unknown.
 func (s *system) Inquire(ctx context.Context, q connector.Inquiry) (connector.Finding, error) {
-	r, err := s.get(ctx, "/v1/documents/by-key/"+url.PathEscape(q.Key), answerBytesMax)
+	r, err := s.get(ctx, "/v1/documents/by-key/"+url.PathEscape(q.Key), q.Traceparent, answerBytesMax)
 	if err != nil && r.status == 0 {
 		return connector.Finding{State: connector.FoundUnknown, Note: err.Error()},
 			fmt.Errorf("look up key %s of order %s: %w", q.Key, q.Order, err)

@@ -261,9 +261,12 @@ func (c *command) onException(ctx context.Context, b *batch) error {
 		b.touch(f)
 		b.clear(f, x.Cause, x.Subject, c.Actor)
 		return nil
-	case string(process.SettleExcess):
-		return c.tell(ctx, b, f)
 	case "retry", "skip", "settle":
+		if c.Action == "settle" && x.Cause == "over_shipped" { // C7: the excess may be invoiced
+			on := &command{Command: c.Command}
+			on.Action = string(process.SettleExcess)
+			return on.tell(ctx, b, f)
+		}
 		l, d := f.find(x.Subject)
 		if d == nil {
 			return refuse("no_delivery", "the exception is not about a delivery", "use one of its own actions")

@@ -252,7 +252,7 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 	b.e.inflight[d.ID] = d.Attempts
 	b.sends = append(b.sends, send{target: l.target, ask: true, waybill: f.row.ID, delivery: d.ID,
 		inquiry: connector.Inquiry{Kind: d.Kind, Order: f.row.Ref, Key: d.Key, Subject: d.Subject,
-			Deadline: d.Deadline.Add(l.target.skew)}})
+			Deadline: d.Deadline.Add(l.target.skew), Traceparent: waybill.Traceparent(d.Lane, d.Key)}})
 	return nil
 }
 

@@ -197,9 +197,6 @@ func (b *batch) advance(ctx context.Context, f *flow) error {
 // settled tells the process what became of a document and carries out what it
 // decides.
 func (b *batch) settled(ctx context.Context, f *flow, d *lane.Delivery, s lane.Settlement, r waybill.Receipt, p waybill.Problem, by string) error {
-	if d.Ref != "" {
-		b.refer(f, ledger.Reference{System: d.Target, Kind: string(d.Kind), Value: d.Ref})
-	}
 	settled := &process.Settled{Key: d.Key, Outcome: process.Outcome(s), By: by}
 	if s == lane.SettledRefused {
 		settled.Problem = &p

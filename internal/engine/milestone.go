@@ -77,6 +77,9 @@ func (b *batch) milestoneDue(ctx context.Context, f *flow, name string) error {
 			Next:   "open the order: its lanes show what it waits for", Actions: []string{"close"},
 		}
 		b.touch(f)
+		// Out of reach, the timer says until the end that this was raised: who
+		// closes the exception is not told again.
+		b.setTimer(f, "milestone:"+name, b.now.AddDate(100, 0, 0))
 		if err := b.raise(ctx, f, x); err != nil {
 			return err
 		}

@@ -161,7 +161,7 @@ func (r *rig) step() {
 	} else {
 		err = r.e.Step(r.t.Context(), r.e.take(nil))
 	}
-	if err == nil {
+	if err == nil && !r.overlap {
 		err = r.point()
 	}
 	if err != nil { // Run would end: the process is started again
@@ -182,14 +182,14 @@ func (r *rig) overlapped(ctx context.Context) error {
 	for len(r.e.inbox) > 0 && len(ins) < r.bite {
 		ins = append(ins, <-r.e.inbox)
 	}
-	if err := r.point(); err != nil {
-		return err
-	}
 	if p.writing != nil {
+		if err := r.point(); err != nil {
+			return err
+		}
 		p.written <- r.e.write(ctx, <-p.work)
-	}
-	if err := r.point(); err != nil {
-		return err
+		if err := r.point(); err != nil {
+			return err
+		}
 	}
 	if err := p.decide(ctx, ins); err != nil {
 		return err
@@ -263,16 +263,23 @@ func (r *rig) pass(d time.Duration) {
 // will come.
 func (r *rig) push(source, id string, body string) <-chan keptOrError {
 	r.t.Helper()
-	m := ledger.Message{Source: source, DedupeID: id, Status: ledger.Accepted, ReceivedAt: r.now,
-		SHA256: sha256.Sum256([]byte(body)), Body: []byte(body)}
-	events, err := r.fakes[source].translator.Translate(connector.Message{System: source, Body: m.Body, ReceivedAt: r.now})
-	r.must(err)
+	m, events := r.message(source, id, body)
 	reply := make(chan keptOrError, 1)
 	r.enqueue(func(e *Engine) {
 		kept, err := e.Keep(r.t.Context(), m, events)
 		reply <- keptOrError{kept, err}
 	})
 	return reply
+}
+
+// message is a push as intake hands it over.
+func (r *rig) message(source, id, body string) (ledger.Message, []waybill.Event) {
+	r.t.Helper()
+	m := ledger.Message{Source: source, DedupeID: id, Status: ledger.Accepted, ReceivedAt: r.now,
+		SHA256: sha256.Sum256([]byte(body)), Body: []byte(body)}
+	events, err := r.fakes[source].translator.Translate(connector.Message{System: source, Body: m.Body, ReceivedAt: r.now})
+	r.must(err)
+	return m, events
 }
 
 // enqueue runs a call of the engine's beside the test, until what it submits

@@ -27,7 +27,7 @@ func actionsFor(cause string) []string {
 		cause == "key_reuse", cause == "ack_overdue":
 		return []string{"retry", "skip", "settle"}
 	case cause == "over_shipped":
-		return []string{string(process.SettleExcess)}
+		return []string{"settle"}
 	case strings.HasPrefix(cause, "target_"):
 		return []string{"resume"}
 	default:
@@ -110,6 +110,7 @@ func (b *batch) clearPauses(t *target, by string) {
 func (b *batch) resume(t *target, by string) error {
 	b.clearPauses(t, by)
 	t.paused, t.failures, t.open = "", 0, false
+	t.seen = nil // books that were set back give their positions to other documents, and somebody knows it now
 	return b.keepTarget(t)
 }
 

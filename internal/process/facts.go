@@ -128,11 +128,11 @@ func (pic *picture) waits(f *fact) (reason string) {
 
 const unknownUnit = "unknown unit"
 
-// isWarehouseOrder reports whether name is the key of a warehouse order, or the
-// number that the warehouse gave it.
+// isWarehouseOrder reports whether name is the key of a warehouse order that was
+// sent, or the number that the warehouse gave it.
 func (s *Sales) isWarehouseOrder(name string) bool {
 	for _, d := range s.docs {
-		if d.kind == waybill.WarehouseOrder && name != "" && (d.key == name || d.ref == name) {
+		if d.kind == waybill.WarehouseOrder && d.attempt > 0 && name != "" && (d.key == name || d.ref == name) {
 			return true
 		}
 	}

@@ -203,11 +203,7 @@ func (r *round) read(f *fact, e *waybill.Event) error {
 			return err
 		}
 		f.subject = named(f.subject, ret.Return)
-		lines := make([]waybill.LineQty, 0, len(ret.Lines))
-		for _, l := range ret.Lines {
-			lines = append(lines, waybill.LineQty{Line: l.Line, Qty: l.Qty, UOM: l.UOM})
-		}
-		r.readLines(f, lines)
+		r.readLines(f, cameBack(ret))
 		f.all = false
 	case famAllocated, famPicked, famPacked:
 		p, err := body[waybill.Progress](e)
@@ -283,6 +279,15 @@ func (r *round) ours(p *waybill.Posting) []waybill.LineQty {
 		if (order == "" || order == r.s.ref) && l.Line != "" {
 			out = append(out, waybill.LineQty{Line: l.Line, Qty: l.Qty, UOM: l.UOM})
 		}
+	}
+	return out
+}
+
+// cameBack are the quantities of a return.
+func cameBack(ret *waybill.Return) []waybill.LineQty {
+	out := make([]waybill.LineQty, 0, len(ret.Lines))
+	for _, l := range ret.Lines {
+		out = append(out, waybill.LineQty{Line: l.Line, Qty: l.Qty, UOM: l.UOM})
 	}
 	return out
 }

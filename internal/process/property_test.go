@@ -12,10 +12,13 @@ import (
 )
 
 // Some faults need a rare sequence: what 100 random lives, the library's
-// default, would miss for days. -rapid.checks on the command line still counts.
+// default, would miss for days. A failure prints its seed, no file is left
+// behind. Flags on the command line still count.
 func init() {
-	if err := flag.Set("rapid.checks", "1500"); err != nil {
-		panic(err)
+	for name, value := range map[string]string{"rapid.checks": "1500", "rapid.nofailfile": "true"} {
+		if err := flag.Set(name, value); err != nil {
+			panic(err)
+		}
 	}
 }
 

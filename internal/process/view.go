@@ -2,6 +2,7 @@ package process
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waybillhq/waybill"
@@ -131,7 +132,7 @@ func (s *Sales) refs() []Reference {
 		out = s.factRefs(out, f)
 	}
 	for _, d := range s.docs {
-		if d.ref != "" {
+		if d.named() {
 			out = append(out, Reference{System: d.target, Kind: docRef(d), Value: d.ref})
 		}
 	}
@@ -140,6 +141,10 @@ func (s *Sales) refs() []Reference {
 	})
 	return slices.Compact(out)
 }
+
+// named reports whether the target gave the document a number that somebody
+// may ask for: a question leaves none.
+func (d *doc) named() bool { return d.ref != "" && d.kind != waybill.OrderCheck }
 
 // docRef is the kind of the number that a target gave a document.
 func docRef(d *doc) string {
@@ -189,7 +194,7 @@ func (s *Sales) factRefs(out []Reference, f *fact) []Reference {
 	case famCancel:
 		add(f.source, refCancelRequest, f.subject)
 	case famAccepted, famClosed:
-		if s.byKey(f.subject) < 0 {
+		if !strings.HasPrefix(f.subject, s.tag) { // the warehouse's number, not the document's key
 			add(f.source, refWarehouse, f.subject)
 		}
 	}
@@ -215,5 +220,7 @@ func (r *round) refer(f *fact) {
 
 // referReceipt tells the number that a target gave a document.
 func (r *round) referReceipt(d *doc) {
-	r.out.Refs = append(r.out.Refs, Reference{System: d.target, Kind: docRef(d), Value: d.ref})
+	if d.named() {
+		r.out.Refs = append(r.out.Refs, Reference{System: d.target, Kind: docRef(d), Value: d.ref})
+	}
 }
