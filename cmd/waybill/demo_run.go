@@ -72,7 +72,7 @@ func (d *demo) place(ctx context.Context, o demoOptions) error {
 	tick := time.NewTicker(time.Millisecond)
 	defer tick.Stop()
 	for left := o.orders; left > 0; {
-		for d.engine.Open() > underWayMax {
+		for d.engine.Open()+d.world.UnderWay() > underWayMax {
 			select {
 			case <-tick.C:
 			case <-ctx.Done():
@@ -88,8 +88,8 @@ func (d *demo) place(ctx context.Context, o demoOptions) error {
 	return nil
 }
 
-// underWayMax is how many documents may be under way before no further order
-// is placed; placeAtOnce how many orders are placed then.
+// underWayMax is how many documents and messages may be under way before no
+// further order is placed; placeAtOnce how many orders are placed then.
 const (
 	underWayMax = 512
 	placeAtOnce = 64

@@ -341,6 +341,17 @@ func (w *World) Quiet() (bool, string) {
 	return true, ""
 }
 
+// UnderWay is how much the sandbox still has to do by itself: messages that
+// Waybill has not taken and documents that are being worked on.
+func (w *World) UnderWay() int {
+	n := int(w.open.Load())
+	for _, p := range w.pushers {
+		waiting, _ := p.waiting()
+		n += waiting
+	}
+	return n
+}
+
 // later does fn after a pause, and counts it as under way until then.
 func (w *World) later(pause time.Duration, fn func()) {
 	ctx := w.running()
