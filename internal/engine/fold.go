@@ -33,7 +33,27 @@ func (b *batch) fold(ctx context.Context, f *flow, ev *waybill.Event, row *ledge
 	b.touch(f)
 	b.attach(f)
 	f.last = row
-	return b.carryOut(ctx, f, process.Decide(f.state, ev, b.e.policy), row)
+	dec := process.Decide(f.state, ev, b.e.policy)
+	if len(dec.Missing) > 0 { // it left something in the ledger that this event needs
+		if err := b.fetch(ctx, f); err != nil {
+			return err
+		}
+		dec = process.Decide(f.state, ev, b.e.policy)
+	}
+	return b.carryOut(ctx, f, dec, row)
+}
+
+// fetch attaches what a waybill's state leaves in the ledger, also what is not
+// committed yet.
+func (b *batch) fetch(ctx context.Context, f *flow) error {
+	err := f.state.Fetch(func(id int64) ([]byte, error) {
+		ev, err := b.event(ctx, id)
+		return ev.Data, err
+	})
+	if err != nil {
+		return fmt.Errorf("read the facts of %s: %w", f.row.Ref, err)
+	}
+	return nil
 }
 
 // attach keeps what was decided beside the event it was decided on.

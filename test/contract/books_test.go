@@ -41,7 +41,7 @@ func (f *target) receipt(e *entry) obj {
 
 // accept is what the books do by themselves: 201, or 200 when known.
 func (c *call) accept() {
-	if time.Now().After(c.deadline) {
+	if c.now().After(c.deadline) {
 		c.problem(503, "too_late")
 		return
 	}

@@ -28,6 +28,7 @@ type target struct {
 	ttl        int
 	keepsOrder bool
 	asOf       func() time.Time // of T2's 404; now when nil
+	skew       time.Duration    // of this system's clock
 	books      []*entry
 	byKey      map[string]*entry
 	sent       []*request
@@ -212,7 +213,7 @@ func (c *closing) WriteHeader(code int) { c.done(); c.ResponseWriter.WriteHeader
 
 // read takes T0 apart and finds what is wrong with the headers themselves.
 func (f *target) read(r *http.Request, body []byte) *request {
-	q := &request{key: r.Header.Get("Idempotency-Key"), lane: r.Header.Get("Waybill-Lane"), header: r.Header.Clone(), body: body, at: time.Now()}
+	q := &request{key: r.Header.Get("Idempotency-Key"), lane: r.Header.Get("Waybill-Lane"), header: r.Header.Clone(), body: body, at: f.now()}
 	number := func(name string) int {
 		n, err := strconv.Atoi(r.Header.Get(name))
 		if err != nil || n < 0 {
@@ -248,6 +249,9 @@ func (f *target) read(r *http.Request, body []byte) *request {
 	q.order, _ = q.doc["order"].(string)
 	return q
 }
+
+// now is the time on this system's clock.
+func (f *target) now() time.Time { return time.Now().Add(f.skew) }
 
 func digestOf(body []byte) string {
 	sum := sha256.Sum256(body)
@@ -289,14 +293,19 @@ func (f *target) judge(l *lane, q *request) {
 	if q.doc["key"] != q.key || q.doc["seq"] != float64(q.seq) {
 		fault("T1: body says key %v seq %v", q.doc["key"], q.doc["seq"])
 	}
-	m := traceShape.FindStringSubmatch(q.header.Get("Traceparent"))
-	if m == nil {
-		fault("T0: traceparent %q", q.header.Get("Traceparent"))
-	} else if known := f.traces[q.order]; known != "" && known != m[1] {
-		fault("T0: trace %s of an order whose trace is %s", m[1], known)
-	} else {
-		f.traces[q.order] = m[1]
+	trace := traceOf(q.header)
+	if known := f.traces[q.order]; trace == "" || known != "" && known != trace {
+		fault("T0: traceparent %q of an order whose trace is %q", q.header.Get("Traceparent"), known)
 	}
+	f.traces[q.order] = trace
+}
+
+// traceOf is the trace of a W3C traceparent, "" where it is none.
+func traceOf(h http.Header) string {
+	if m := traceShape.FindStringSubmatch(h.Get("Traceparent")); m != nil {
+		return m[1]
+	}
+	return ""
 }
 
 // plain holds that T2 to T6 carry Authorization and traceparent alone.
@@ -309,7 +318,7 @@ func (f *target) plain(r *http.Request) {
 	if r.Header.Get("Authorization") != "Bearer "+f.token {
 		f.fault("T0: %s: Authorization %q", r.URL.Path, r.Header.Get("Authorization"))
 	}
-	if !traceShape.MatchString(r.Header.Get("Traceparent")) {
+	if traceOf(r.Header) == "" {
 		f.fault("T0: %s: traceparent %q", r.URL.Path, r.Header.Get("Traceparent"))
 	}
 }
@@ -319,13 +328,18 @@ func (f *target) lookup(w http.ResponseWriter, r *http.Request) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	key := r.PathValue("key")
-	f.asked = append(f.asked, lookup{key, time.Now()})
+	f.asked = append(f.asked, lookup{key, f.now()})
+	for _, q := range f.sent {
+		if q.key == key && traceOf(q.header) != traceOf(r.Header) {
+			f.faults = append(f.faults, "T0: T2 is in another trace than its document "+key)
+		}
+	}
 	if e := f.byKey[key]; e != nil {
 		answer(w, 200, obj{"found": true, "state": e.state, "key": e.key, "ref": e.ref, "n": e.n, "digest": e.digest,
 			"seq": e.doc["seq"], "generation": f.generation, "result": e.result, "lines": e.lines})
 		return
 	}
-	asOf := time.Now()
+	asOf := f.now()
 	if f.asOf != nil {
 		asOf = f.asOf()
 	}
@@ -341,7 +355,7 @@ func (f *target) info(w http.ResponseWriter, r *http.Request) {
 		answerProblem(w, f.infoCode, "not_now")
 		return
 	}
-	answer(w, 200, obj{"system": f.name, "generation": f.generation, "head": f.head, "now": time.Now().Format(time.RFC3339Nano),
+	answer(w, 200, obj{"system": f.name, "generation": f.generation, "head": f.head, "now": f.now().Format(time.RFC3339Nano),
 		"idempotency": f.class, "key_ttl_s": f.ttl, "keeps_order": f.keepsOrder})
 }
 
