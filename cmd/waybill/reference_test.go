@@ -96,10 +96,10 @@ func TestReference_Exceptions(t *testing.T) {
 	for _, dir := range []string{"internal/process", "internal/engine"} {
 		source := sourceOf(t, dir)
 		for _, name := range matches(source, `(?:Cause:\s+|\ba\.add\()"([a-z_]+)"`) {
-			switch {
-			case name == "refused_":
+			switch name {
+			case "refused_":
 				name = "refused_KIND_CODE"
-			case name == "late_":
+			case "late_":
 				name = "late_MILESTONE"
 			}
 			raised = append(raised, name)
@@ -123,6 +123,33 @@ func TestReference_Exceptions(t *testing.T) {
 		documented = append(documented, matches(row, "`([a-z_]+)`")...)
 	}
 	sameNames(t, "docs/reference/exceptions.md, codes", documented, codes)
+}
+
+// TestReference_PromisesNameTheirTests keeps the page of the promises from
+// naming tests that are gone.
+func TestReference_PromisesNameTheirTests(t *testing.T) {
+	named := matches(text(t, "docs/explanation/promises.md"), "`(Test\\w+)`")
+	if len(named) < 10 {
+		t.Fatalf("the page names %d tests: this test no longer reads it", len(named))
+	}
+	there := map[string]bool{}
+	err := filepath.WalkDir("../..", func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		for _, name := range matches(string(must(os.ReadFile(path))(t)), `(?m)^func (Test\w+)\(`) {
+			there[name] = true
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range named {
+		if !there[name] {
+			t.Errorf("docs/explanation/promises.md: there is no %s. Name the test that shows the promise now.", name)
+		}
+	}
 }
 
 // sameNames compares a page's names with the code's, both ways.
