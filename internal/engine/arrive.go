@@ -335,6 +335,7 @@ func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *way
 	if kind == "payment" {
 		name = "customer:" + entity
 	}
+	b.e.touched.add(name, kind, b.now)
 	ids, err := b.e.store.Watching(ctx, name, 100000)
 	if err != nil {
 		return fmt.Errorf("read which orders wait for %s: %w", name, err)

@@ -121,11 +121,13 @@ func (b *batch) take(ctx context.Context, ins []input) (err error) {
 func (b *batch) close(ctx context.Context) (err error) {
 	defer b.guard(&err)
 	begin := time.Now()
-	if err := b.applyDue(ctx); err != nil {
-		return err
-	}
-	if err := b.dispatch(ctx); err != nil {
-		return err
+	for _, step := range []func(context.Context) error{b.applyDue, b.dispatch} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+		if err := b.applyNext(); err != nil {
+			return err
+		}
 	}
 	err = b.seal()
 	b.e.stats.Deciding.Add(int64(time.Since(begin)))

@@ -103,6 +103,7 @@ type Engine struct {
 	wanted   map[string]bool // entities that events without a waybill wait for
 	spare    spare
 	recent   *recent
+	touched  *touches
 	inflight map[int64]int // delivery → attempt under way
 
 	counts   counters
@@ -158,7 +159,7 @@ func New(opt Options) *Engine {
 		inbox: make(chan input, inboxSize), targets: map[string]*target{},
 		flows: newFlowCache(flowsMax), timers: map[store.TimerName]time.Time{},
 		wanted: map[string]bool{}, inflight: map[int64]int{},
-		changed: newSignal(), recent: newRecent(), gone: make(chan struct{}),
+		changed: newSignal(), recent: newRecent(), touched: newTouches(), gone: make(chan struct{}),
 	}
 	for _, s := range opt.Systems {
 		e.addTarget(s)

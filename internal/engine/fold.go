@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/exception"
@@ -103,6 +104,9 @@ func (b *batch) carryOut(ctx context.Context, f *flow, dec process.Decision, row
 	}
 	for _, entity := range dec.Watch {
 		b.watches[store.Watch{Entity: entity, Waybill: f.row.ID}] = true
+		if _, id, ok := strings.Cut(entity, ":"); ok {
+			b.missed(ctx, f, entity, id)
+		}
 	}
 	for _, entity := range dec.Unwatch {
 		b.watches[store.Watch{Entity: entity, Waybill: f.row.ID}] = false

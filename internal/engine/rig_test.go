@@ -8,7 +8,6 @@ import (
 	"maps"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -21,7 +20,6 @@ import (
 	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
 	"github.com/waybillhq/waybill/internal/store/sqlite"
-	"github.com/waybillhq/waybill/internal/verify"
 )
 
 // rig runs one engine by hand: the clock moves when a test says so, requests
@@ -182,6 +180,13 @@ func (r *rig) overlapped(ctx context.Context) error {
 	for len(r.e.inbox) > 0 && len(ins) < r.bite {
 		ins = append(ins, <-r.e.inbox)
 	}
+	var bad error
+	if len(ins) > 0 || p.next == nil && p.writing == nil && r.e.somethingDue(r.now) {
+		if p.next == nil {
+			p.next = r.e.newBatch(p.writing)
+		}
+		bad = p.next.take(ctx, ins)
+	}
 	if p.writing != nil {
 		if err := r.point(); err != nil {
 			return err
@@ -191,10 +196,10 @@ func (r *rig) overlapped(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := p.decide(ctx, ins); err != nil {
-		return err
+	if bad != nil {
+		return p.broken(ctx, bad)
 	}
-	if p.writing != nil { // broken has not asked for it already
+	if p.writing != nil {
 		if err := p.finish(ctx, <-p.written); err != nil {
 			return err
 		}
@@ -510,87 +515,6 @@ func (r *rig) event(id int64) ledger.Event {
 	ev, err := r.kept.Event(r.t.Context(), id)
 	r.must(err)
 	return ev
-}
-
-// checkLanes holds the lanes in memory against promise 3, after every commit.
-func (r *rig) checkLanes() {
-	r.t.Helper()
-	for _, f := range r.e.flows.byID {
-		for _, l := range f.lanes {
-			if breach := laneBreach(l.queue, l.target.class.KeepsOrder); breach != "" {
-				r.t.Fatalf("lane of %s to %s: %s", f.row.Ref, l.target.sys.Name, breach)
-			}
-		}
-	}
-}
-
-// laneBreach says in which way a lane breaks its order; "" where it does not.
-func laneBreach(q lane.Queue, keepsOrder bool) string {
-	underWay, seen := 0, map[int64]bool{}
-	unsettled := ""
-	for _, d := range q {
-		if d.State == lane.InFlight {
-			underWay++
-		}
-		if d.Attempted() {
-			if unsettled != "" && !d.State.Settled() {
-				return fmt.Sprintf("%s was attempted while %s was not settled", d.Key, unsettled)
-			}
-			if seen[d.Seq] {
-				return fmt.Sprintf("number %d is given twice", d.Seq)
-			}
-			seen[d.Seq] = true
-			if d.After >= d.Seq {
-				return fmt.Sprintf("%s comes after %d and has number %d", d.Key, d.After, d.Seq)
-			}
-		}
-		if !d.State.Settled() && !(keepsOrder && !d.AckBy.IsZero()) {
-			unsettled = d.Key
-		}
-	}
-	for n := range int64(len(seen)) {
-		if !seen[n+1] {
-			return fmt.Sprintf("number %d was left out", n+1)
-		}
-	}
-	if underWay > 1 && !keepsOrder {
-		return fmt.Sprintf("%d attempts are under way", underWay)
-	}
-	return ""
-}
-
-// audit holds what the systems' books and the database say against the
-// promises. It fails the test with all that it finds.
-func (r *rig) audit() {
-	r.t.Helper()
-	for _, name := range slices.Sorted(maps.Keys(r.fakes)) {
-		for _, breach := range r.fakes[name].breaches() {
-			r.t.Errorf("%s: %s", name, breach)
-		}
-	}
-	report, err := verify.Run(r.t.Context(), r.kept, r.opt.Policy)
-	r.must(err)
-	for _, v := range report.Violations {
-		r.t.Errorf("verify: %s %s: %s", v.Rule, v.Object, v.Detail)
-	}
-	r.checkParked()
-}
-
-// checkParked wants an open exception for every delivery that waits for a
-// person (promise 5).
-func (r *rig) checkParked() {
-	r.t.Helper()
-	ds, err := r.kept.Deliveries(r.t.Context(), lane.Query{State: lane.Parked, Limit: 10000})
-	r.must(err)
-	named := map[string]bool{}
-	for _, x := range r.open("") {
-		named[x.Subject] = true
-	}
-	for _, d := range ds {
-		if !strings.HasPrefix(d.Reason, "behind ") && !named[d.Key] {
-			r.t.Errorf("%s of %s is parked (%s) and no open exception says so", d.Kind, d.Lane, d.Reason)
-		}
-	}
 }
 
 // held reads how often each kind is in a system's books for an order.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
+	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/store"
 )
 
@@ -113,6 +114,26 @@ func TestF46_DrainRecordsEveryOutcome(t *testing.T) {
 	}
 	if counts["done"] != orders {
 		t.Errorf("after the drain: %v, want %d done", counts, orders)
+	}
+}
+
+// More outcomes than a batch holds lie there when the last request ends.
+func TestF46_DrainEmptiesTheInbox(t *testing.T) {
+	const orders = 1000
+	r := newRig(t, func(r *rig) { r.fakes["erp"].room, r.opt.Timing.ProbeEvery = orders, time.Hour })
+	r.settle()
+	for i := range orders {
+		r.push("shop", fmt.Sprintf("d%d", i), r.body(waybill.OrderPlaced, orderData(fmt.Sprintf("SO-%d", i), 1, "5")))
+	}
+	r.stir()
+	for len(r.calls) > 0 {
+		r.let()
+	}
+	r.must(r.e.drain(t.Context(), time.Minute))
+	for i := range orders {
+		if d := r.one(fmt.Sprintf("SO-%d", i), waybill.OrderCheck); d.State != lane.Done {
+			t.Fatalf("the check of SO-%d is %s after the drain", i, d.State)
+		}
 	}
 }
 
@@ -226,6 +247,40 @@ func TestF04_DiskFull(t *testing.T) {
 		if s := r.orderStatus(ref); s != waybill.StatusReleased {
 			t.Errorf("%s is %s", ref, s)
 		}
+	}
+	r.audit()
+}
+
+// An answer that came while nothing could be stored is not forgotten: even a
+// system that can't be asked again needs no person.
+func TestF60_AnAnswerOutlivesAFailedCommit(t *testing.T) {
+	bad := false
+	r := newRig(t, func(r *rig) {
+		r.fakes["erp"].class = waybill.NoIdempotency
+		r.breakStore(func(_ int, name string) fault {
+			if bad && name == "Commit" {
+				return fails
+			}
+			return works
+		})
+	})
+	r.settle()
+	r.place("SO-1")
+	r.let()
+	bad = true
+	for range 3 {
+		r.step()
+		for len(r.calls) > 0 {
+			r.let()
+		}
+	}
+	bad = false
+	r.pass(time.Minute)
+	if s := r.orderStatus("SO-1"); s != waybill.StatusReleased || len(r.open("")) != 0 {
+		t.Errorf("SO-1 is %s, with %d exceptions", s, len(r.open("")))
+	}
+	if n := r.held("erp", "SO-1")[waybill.OrderCheck]; n != 1 {
+		t.Errorf("%d checks in the books", n)
 	}
 	r.audit()
 }
