@@ -38,9 +38,12 @@ var causes = map[string]cause{
 	"split_ship_complete":  {"A complete order shipped in parts", "Promise", "warn", "Tell the buyer, and ask the warehouse for the rest.", waybill.RoleWMS},
 	"no_supplier":          {"Drop-ship order without a supplier", "Set-up", "bad", "Order the goods from the supplier. Its shipment is taken in as a warehouse's.", waybill.RoleSupplier},
 
-	"message_quarantined": {"Messages not understood", "Quarantine", "bad", "Correct the sender or the mapping, then have them sent again.", ""},
-	"message_conflict":    {"One message id, two bodies", "Conflict", "warn", "Ask the sender which body is right. It has to come under a new id.", ""},
-	"poison_message":      {"A message that can't be decided on", "Fault", "bad", "Report it with the message. Nothing of it was applied.", ""},
+	"message_quarantined":   {"Messages not understood", "Quarantine", "bad", "Correct the sender or the mapping, then have them sent again.", ""},
+	"message_conflict":      {"One message id, two bodies", "Conflict", "warn", "Ask the sender which body is right. It has to come under a new id.", ""},
+	"poison_answer":         {"An answer could not be decided on", "Fault", "bad", "Report it with the delivery; what should follow from the answer has not happened.", ""},
+	"waybill_set_aside":     {"An order could not be worked on", "Fault", "bad", "Run waybill verify and report what it says of the order.", ""},
+	"invoiced_over_ordered": {"More invoiced than ordered", "Quantity", "bad", "See which invoice has to be credited in the ERP.", waybill.RoleERP},
+	"poison_message":        {"A message that can't be decided on", "Fault", "bad", "Report it with the message. Nothing of it was applied.", ""},
 
 	"target_unauthorized":  {"Credential refused", "System paused", "bad", "Correct the credential. Waybill goes on by itself when the system takes it.", ""},
 	"target_misconfigured": {"The address answers, but not as the system", "System paused", "bad", "Correct its address or what stands before it, then reload or resume.", ""},

@@ -193,8 +193,12 @@ func (b *batch) arrive(ctx context.Context, a *arrival, i int) error {
 		return nil
 	}
 	f, err := b.flowFor(ctx, ev.Flow, ev.Ref)
+	if u := (*unreadable)(nil); errors.As(err, &u) {
+		row := b.recordAs(id, nil, ev, a.message.ID)
+		row.State, row.Reason = ledger.ParkedEvent, u.Error()
+	}
 	if err != nil {
-		return err
+		return b.setAside(ctx, err)
 	}
 	return b.fold(ctx, f, ev, b.recordAs(id, f, ev, a.message.ID))
 }
@@ -346,7 +350,7 @@ func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *way
 		b.next = append(b.next, func() error {
 			f, err := b.e.flowByID(ctx, w)
 			if err != nil {
-				return err
+				return b.setAside(ctx, err)
 			}
 			return b.own(ctx, f, waybill.EntityTouched, &process.Touched{Kind: kind, ID: entity})
 		})

@@ -31,6 +31,7 @@ type batch struct {
 	alerts []Alert
 	states []byte // the blobs of the waybills touched
 	ins    []input
+	at     int64  // the waybill whose due step is being taken
 	prev   *batch // decided before this one and not committed yet
 
 	messages []ledger.Message // to be inserted
@@ -98,7 +99,7 @@ func (b *batch) undo() {
 // guard turns a panic of a decision into an error.
 func (b *batch) guard(err *error) {
 	if r := recover(); r != nil {
-		*err = &poisoned{what: r, stack: debug.Stack()}
+		*err = &poisoned{what: r, stack: debug.Stack(), waybill: b.at}
 		b.e.log.Error("deciding panicked", "panic", r, "stack", string(debug.Stack()))
 	}
 }
@@ -129,6 +130,7 @@ func (b *batch) close(ctx context.Context) (err error) {
 			return err
 		}
 	}
+	b.at = 0
 	err = b.seal()
 	b.e.stats.Deciding.Add(int64(time.Since(begin)))
 	return err
@@ -166,6 +168,7 @@ func (e *Engine) write(ctx context.Context, b *batch) error {
 	}
 	e.stats.Writing.Add(int64(written.Sub(begin)))
 	e.stats.Committing.Add(int64(time.Since(written)))
+	e.failure.Store(nil)
 	e.stats.Batches.Add(1)
 	e.stats.Rounds.Add(int64(len(b.ins)))
 	return nil

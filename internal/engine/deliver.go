@@ -18,6 +18,7 @@ import (
 // send is an attempt or a look-up that goes out once its batch is committed.
 type send struct {
 	target   *target
+	timing   lane.Timing // in force when it was committed
 	attempt  connector.Attempt
 	inquiry  connector.Inquiry
 	ask      bool
@@ -188,8 +189,8 @@ func (b *batch) dispatch(ctx context.Context) error {
 // startQueued starts a delivery that queued, where it still is at the head of
 // its lane and ready.
 func (b *batch) startQueued(ctx context.Context, t *target, item readyItem) error {
-	f, err := b.e.flowByID(ctx, item.waybill)
-	if err != nil {
+	f, err := b.dueFlow(ctx, item.waybill)
+	if f == nil {
 		return err
 	}
 	l, d := f.delivery(item.id)
@@ -272,6 +273,7 @@ func (b *batch) awaitReport(ctx context.Context, f *flow, d *lane.Delivery) erro
 
 // launch lets a request go, beside the loop.
 func (e *Engine) launch(s send) {
+	s.timing = e.timing
 	e.call(func() input {
 		answer := &answered{e: e, target: s.target, waybill: s.waybill, delivery: s.delivery, asked: s.ask}
 		ctx := e.base
@@ -298,7 +300,7 @@ func (e *Engine) launch(s send) {
 func (e *Engine) deliver(ctx context.Context, s send) (o waybill.Outcome) {
 	now := e.opt.Now()
 	deadline := s.attempt.Deadline.Add(-s.target.skew)
-	if !lane.Worth(deadline.Add(-e.timing.Deadline), deadline, now) {
+	if !lane.Worth(deadline.Add(-s.timing.Deadline), deadline, now) {
 		return waybill.Outcome{Verdict: waybill.NotSent, Note: "its time ran out before it could be sent"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline.Sub(now))
@@ -316,7 +318,7 @@ func (e *Engine) deliver(ctx context.Context, s send) (o waybill.Outcome) {
 }
 
 func (e *Engine) inquire(ctx context.Context, s send) (f connector.Finding) {
-	ctx, cancel := context.WithTimeout(ctx, e.timing.Deadline)
+	ctx, cancel := context.WithTimeout(ctx, s.timing.Deadline)
 	defer cancel()
 	defer func() {
 		if r := recover(); r != nil {
@@ -374,7 +376,7 @@ func (a *answered) apply(ctx context.Context, b *batch) error {
 	a.release()
 	f, err := b.e.flowByID(ctx, a.waybill)
 	if err != nil {
-		return err
+		return b.setAside(ctx, err)
 	}
 	l, d := f.delivery(a.delivery)
 	if d == nil {

@@ -104,7 +104,9 @@ type Engine struct {
 	spare    spare
 	recent   *recent
 	touched  *touches
-	inflight map[int64]int // delivery → attempt under way
+	aside    map[int64]string // waybills that can't be worked on, and why
+	broken   map[int64]string // of them, those without an exception yet
+	inflight map[int64]int    // delivery → attempt under way
 
 	counts   counters
 	stats    Stats
@@ -159,7 +161,8 @@ func New(opt Options) *Engine {
 		inbox: make(chan input, inboxSize), targets: map[string]*target{},
 		flows: newFlowCache(flowsMax), timers: map[store.TimerName]time.Time{},
 		wanted: map[string]bool{}, inflight: map[int64]int{},
-		changed: newSignal(), recent: newRecent(), touched: newTouches(), gone: make(chan struct{}),
+		changed: newSignal(), recent: newRecent(), touched: newTouches(),
+		aside: map[int64]string{}, broken: map[int64]string{}, gone: make(chan struct{}),
 	}
 	for _, s := range opt.Systems {
 		e.addTarget(s)
@@ -251,12 +254,10 @@ func (e *Engine) Step(ctx context.Context, ins []input) error {
 	if len(ins) == 0 && !e.somethingDue(e.opt.Now()) {
 		return nil
 	}
-	err := e.commit(ctx, ins)
-	if err == nil {
-		e.failure.Store(nil)
-		return nil
+	if err := e.commit(ctx, ins); err != nil {
+		return e.failed(ctx, ins, err)
 	}
-	return e.failed(ctx, ins, err)
+	return nil
 }
 
 // failed deals with a batch that was not committed. Nothing is lost: callers
@@ -264,8 +265,12 @@ func (e *Engine) Step(ctx context.Context, ins []input) error {
 // built anew from the store.
 func (e *Engine) failed(ctx context.Context, ins []input, err error) error {
 	var poison *poisoned
-	if errors.As(err, &poison) && len(ins) > 0 {
-		return e.stepSingly(ctx, ins, poison)
+	if errors.As(err, &poison) {
+		if len(ins) > 0 {
+			return e.stepSingly(ctx, ins, poison)
+		}
+		e.leaveOut(poison)
+		return e.load(ctx)
 	}
 	for _, in := range ins {
 		in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
@@ -282,10 +287,22 @@ func (e *Engine) failed(ctx context.Context, ins []input, err error) error {
 	return nil
 }
 
+// leaveOut sets a waybill aside whose due step panicked: without it the others
+// go on.
+func (e *Engine) leaveOut(p *poisoned) {
+	if p.waybill != 0 {
+		e.aside[p.waybill], e.broken[p.waybill] = p.Error(), p.Error()
+	}
+}
+
 // stepSingly commits each input of a batch alone, so that one that makes the
 // process panic fails alone and is kept as poison.
-func (e *Engine) stepSingly(ctx context.Context, ins []input, cause *poisoned) error {
+func (e *Engine) stepSingly(ctx context.Context, ins []input, cause error) error {
 	e.log.Error("an input broke its batch; its members are committed one by one", "error", cause)
+	var poison *poisoned
+	if errors.As(cause, &poison) {
+		e.leaveOut(poison)
+	}
 	if err := e.load(ctx); err != nil {
 		return err
 	}
@@ -299,10 +316,11 @@ func (e *Engine) stepSingly(ctx context.Context, ins []input, cause *poisoned) e
 			if err := e.load(ctx); err != nil {
 				return err
 			}
-			if p, ok := in.(poisonable); ok {
+			e.leaveOut(poison)
+			if p, ok := in.(poisonable); ok && poison.waybill == 0 {
 				p.poison(poison.Error())
-				err = e.commit(ctx, []input{in})
 			}
+			err = e.commit(ctx, []input{in})
 		}
 		if err != nil {
 			in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
@@ -319,8 +337,9 @@ type poisonable interface{ poison(reason string) }
 
 // poisoned is a panic in a decision.
 type poisoned struct {
-	what  any
-	stack []byte
+	what    any
+	stack   []byte
+	waybill int64 // whose due step it was; 0: an input's
 }
 
 func (p *poisoned) Error() string { return fmt.Sprintf("deciding panicked: %v", p.what) }

@@ -194,14 +194,14 @@ func (e *Engine) flowByKey(ctx context.Context, key string) (*flow, error) {
 func (e *Engine) loadFlow(ctx context.Context, row ledger.Waybill) (*flow, error) {
 	state, err := process.Load(row.State)
 	if err != nil {
-		return nil, fmt.Errorf("read the state of %s: %w", row.Ref, err)
+		return nil, &unreadable{waybill: row.ID, ref: row.Ref, err: err}
 	}
 	err = state.Fetch(func(id int64) ([]byte, error) {
 		ev, err := e.store.Event(ctx, id)
 		return ev.Data, err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the facts of %s: %w", row.Ref, err)
+		return nil, &unreadable{waybill: row.ID, ref: row.Ref, err: err}
 	}
 	row.State = nil
 	f := &flow{row: row, state: state}

@@ -177,6 +177,9 @@ func (e *Engine) somethingDue(now time.Time) bool {
 
 // applyDue takes the steps whose time has come, a bounded number a batch.
 func (b *batch) applyDue(ctx context.Context) error {
+	if err := b.raiseBroken(ctx); err != nil {
+		return err
+	}
 	for range 2 * batchMax {
 		item, ok := b.e.due.pop(b.now)
 		if !ok {
@@ -198,9 +201,22 @@ func (b *batch) applyDue(ctx context.Context) error {
 	return nil
 }
 
-func (b *batch) deliveryDue(ctx context.Context, item dueItem) error {
-	f, err := b.e.flowByID(ctx, item.waybill)
+// dueFlow is the waybill of something that is due; nil where it is set aside.
+func (b *batch) dueFlow(ctx context.Context, id int64) (*flow, error) {
+	if b.e.aside[id] != "" {
+		return nil, nil
+	}
+	b.at = id
+	f, err := b.e.flowByID(ctx, id)
 	if err != nil {
+		return nil, b.setAside(ctx, err)
+	}
+	return f, nil
+}
+
+func (b *batch) deliveryDue(ctx context.Context, item dueItem) error {
+	f, err := b.dueFlow(ctx, item.waybill)
+	if f == nil {
 		return err
 	}
 	l, d := f.delivery(item.delivery)
@@ -233,8 +249,8 @@ func (b *batch) timerDue(ctx context.Context, item dueItem) error {
 		b.timers[name] = time.Time{}
 		return b.limboExpired(ctx, id)
 	}
-	f, err := b.e.flowByID(ctx, item.waybill)
-	if err != nil {
+	f, err := b.dueFlow(ctx, item.waybill)
+	if f == nil {
 		return err
 	}
 	b.clearTimer(f, item.name)

@@ -25,6 +25,9 @@ func (p *pipe) writer(ctx context.Context) {
 func (p *pipe) run(ctx, lasting context.Context) error {
 	for {
 		stop := ctx.Err() != nil
+		if p.e.failure.Load() != nil && !stop {
+			p.rest(ctx)
+		}
 		if stop && p.writing == nil && p.next == nil {
 			return nil
 		}
@@ -42,6 +45,19 @@ func (p *pipe) run(ctx, lasting context.Context) error {
 				return err
 			}
 		}
+	}
+}
+
+// restAfterFailure is the time between two tries of a store that fails.
+const restAfterFailure = 250 * time.Millisecond
+
+// rest lets a store that fails come to itself.
+func (p *pipe) rest(ctx context.Context) {
+	timer := time.NewTimer(restAfterFailure)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -129,7 +145,6 @@ func (p *pipe) finish(ctx context.Context, err error) error {
 	}
 	if err == nil {
 		b.done()
-		p.e.failure.Store(nil)
 		return nil
 	}
 	ins := b.ins
@@ -151,6 +166,9 @@ func (p *pipe) broken(ctx context.Context, cause error) error {
 		if err := p.finish(ctx, <-p.written); err != nil {
 			return err
 		}
+	}
+	if len(ins) > 1 { // one of them can't be decided: the others can
+		return p.e.stepSingly(ctx, ins, cause)
 	}
 	return p.e.failed(ctx, ins, cause)
 }

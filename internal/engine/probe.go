@@ -63,8 +63,9 @@ func (b *batch) targetDue(_ context.Context, item dueItem) error {
 // probe asks a target what it says of itself (T3). forbidden is the attempt
 // that waits for the answer, where one was refused with 403.
 func (e *Engine) probe(t *target, forbidden *answered) {
+	within := e.timing.Deadline
 	e.call(func() input {
-		ctx, cancel := context.WithTimeout(e.base, e.timing.Deadline)
+		ctx, cancel := context.WithTimeout(e.base, within)
 		defer cancel()
 		info, err := t.conn.Prober.Probe(ctx)
 		return &probed{target: t, info: info, err: err, forbidden: forbidden}

@@ -188,10 +188,10 @@ func shown(s lane.State, paused string, breakerOpen bool) lane.State {
 	return s
 }
 
-// systemsAsked asks the loop what limits the targets.
+// systemsAsked asks the loop what limits the targets. It is told once all that
+// was decided before is durable: whoever hears of it finds it in the store.
 type systemsAsked struct {
 	reply chan<- systemsOrError // takes one
-	told  bool                  // what was told needs no commit
 }
 
 type systemsOrError struct {
@@ -199,19 +199,18 @@ type systemsOrError struct {
 	err     error
 }
 
-func (s *systemsAsked) fail(err error) { s.tell(systemsOrError{err: err}) }
-
-func (s *systemsAsked) tell(r systemsOrError) {
-	if !s.told {
-		s.told = true
-		s.reply <- r
-	}
-}
+func (s *systemsAsked) fail(err error) { s.reply <- systemsOrError{err: err} }
 
 func (s *systemsAsked) apply(_ context.Context, b *batch) error {
-	counts := b.e.counts.snapshot()
-	out := make([]SystemStatus, 0, len(b.e.order))
-	for _, t := range b.e.order {
+	b.after = append(b.after, func() { s.reply <- systemsOrError{systems: b.e.systemsNow()} })
+	return nil
+}
+
+// systemsNow is for the loop alone.
+func (e *Engine) systemsNow() []SystemStatus {
+	counts := e.counts.snapshot()
+	out := make([]SystemStatus, 0, len(e.order))
+	for _, t := range e.order {
 		x := SystemStatus{Name: t.sys.Name, Role: t.sys.Role, Takes: t.conn.Deliverer != nil, Paused: t.paused,
 			Breaker: "closed", Until: t.until, UnderWay: t.underWay, Room: t.room, Open: map[lane.State]int{}}
 		if t.paused == "receives_nothing" {
@@ -227,8 +226,7 @@ func (s *systemsAsked) apply(_ context.Context, b *batch) error {
 		}
 		out = append(out, x)
 	}
-	s.tell(systemsOrError{systems: out})
-	return nil
+	return out
 }
 
 // Systems reads what limits each target now.

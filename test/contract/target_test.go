@@ -20,7 +20,7 @@ import (
 // target is a system that keeps books: T1 to T4 and T6 of the contract. It
 // judges every request it gets, in every test.
 type target struct {
-	name, url, token, class string
+	name, role, url, token, class string
 
 	mu         sync.Mutex
 	generation string

@@ -169,10 +169,8 @@ func TestG2_UnknownFields(t *testing.T) {
 // TestG4_OrderNames: a second channel with a prefix, odd bytes written ~XX.
 func TestG4_OrderNames(t *testing.T) {
 	t.Parallel()
-	w := prepare(t, further("shop"))
-	w.rewrite("waybill.yaml", "  # Orders by the control API", "    order_prefix: shop~.\n  # Orders by the control API")
-	w.start()
-	w.push("shop", "order.placed", placed("#10/1~a", 1, "1 A 5 9.90"))
+	w := newWorld(t, further("shop:channel"))
+	w.push("shop", "order.placed", placed("#10/1~a", 1, "1 A 5 9.90", obj{"customer": "C-1"}))
 	w.place("10", "1 A 5 9.90")
 	w.quiet()
 	name := "shop~.~2310~2F1~7Ea"

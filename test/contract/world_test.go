@@ -80,9 +80,14 @@ func class(name, idempotency string) option {
 	return func(w *world) { w.target(name).class = idempotency }
 }
 
-// further adds a target whose name is its role.
-func further(name string) option {
-	return func(w *world) { w.all = append(w.all, newTarget(w.T, name)) }
+// further adds a target, NAME or NAME:ROLE; without a role the name is one.
+func further(spec string) option {
+	return func(w *world) {
+		name, role, _ := strings.Cut(spec, ":")
+		f := newTarget(w.T, name)
+		f.role = role
+		w.all = append(w.all, f)
+	}
 }
 
 func (w *world) target(name string) *target {
@@ -116,12 +121,12 @@ func prepare(t *testing.T, options ...option) *world {
 	w.writeSecrets(nil)
 	args := []string{"init", "--pack", "o2c"}
 	for _, f := range w.all {
-		args = append(args, "--target", f.name+"="+f.url)
+		args = append(args, "--target", strings.TrimSuffix(f.name+":"+f.role, ":")+"="+f.url)
 	}
 	args = append(args, "--secrets", filepath.Join(w.dir, "secrets.json"), "--timing", "fast", "--egress-allow", "127.0.0.0/8")
-	out, _, code := w.run(args...)
+	out, errs, code := w.run(args...)
 	if code != 0 {
-		t.Fatalf("waybill init: exit %d", code)
+		t.Fatalf("waybill init: exit %d: %s", code, errs)
 	}
 	w.writeFile("waybill.yaml", out)
 	w.base = "http://" + freeAddress(t)
