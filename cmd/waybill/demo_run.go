@@ -91,7 +91,7 @@ func (d *demo) place(ctx context.Context, o demoOptions) error {
 // underWayMax is how many documents and messages may be under way before no
 // further order is placed; placeAtOnce how many orders are placed then.
 const (
-	underWayMax = 512
+	underWayMax = 1024
 	placeAtOnce = 64
 )
 

@@ -39,8 +39,9 @@ func (r *run) line(w *ledger.Waybill, state *process.Sales, ds []lane.Delivery, 
 			add(ShippedNotInvoiced, v.Shipped.Sub(b.invoiced), waybill.Invoice)
 		}
 		add(InvoicedNotShipped, b.invoiced.Sub(v.Shipped), waybill.CreditMemo)
-		if !b.posted.Equal(v.Posted) || !b.invoiced.Equal(v.Invoiced) {
-			add(Quantity, waybill.MaxDecimal(distance(b.posted, v.Posted), distance(b.invoiced, v.Invoiced)), waybill.ShipmentPosting)
+		billed := v.Invoiced.Sub(v.Credited) // the books' invoices are net of their credit memos
+		if !b.posted.Equal(v.Posted) || !b.invoiced.Equal(billed) {
+			add(Quantity, waybill.MaxDecimal(distance(b.posted, v.Posted), distance(b.invoiced, billed)), waybill.ShipmentPosting)
 		}
 	case waybill.RoleWMS:
 		if v.Allocated.Sign() > 0 { // a warehouse that reports no allocations can't be measured by them

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -167,13 +168,14 @@ func (w *world) books(f *target, order, want string) {
 	}
 }
 
-// quantities writes a document's lines as "1:5 2:0".
+// quantities writes a document's lines as "1:5 2:0", by their numbers.
 func quantities(doc obj) string {
 	var out []string
 	lines, _ := doc["lines"].([]any)
 	for _, l := range lines {
 		out = append(out, fmt.Sprintf("%v:%v", l.(obj)["line"], l.(obj)["qty"]))
 	}
+	slices.Sort(out)
 	return strings.Join(out, " ")
 }
 
