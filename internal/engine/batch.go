@@ -131,6 +131,9 @@ func (b *batch) close(ctx context.Context) (err error) {
 		}
 	}
 	b.at = 0
+	if err := b.keepHeads(); err != nil {
+		return err
+	}
 	err = b.seal()
 	b.e.stats.Deciding.Add(int64(time.Since(begin)))
 	return err

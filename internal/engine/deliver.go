@@ -444,8 +444,8 @@ func (e *Engine) resolved(*lane.Delivery) { e.stats.Resolved.Add(1) }
 func (b *batch) concluded(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery, s lane.Settlement, r waybill.Receipt, p waybill.Problem, bad string) error {
 	b.clearDoubt(f, d)
 	if s != "" && bad == "" {
-		if s != lane.SettledRefused && b.rewound(l.target, d, r) {
-			if err := b.pauseFault(ctx, l.target, "target_rewind", "a receipt names a position that another document holds"); err != nil {
+		if why := b.rewound(l.target, d, r); s != lane.SettledRefused && why != "" {
+			if err := b.pauseFault(ctx, l.target, "target_rewind", why); err != nil {
 				return err
 			}
 		}

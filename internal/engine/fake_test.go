@@ -26,6 +26,7 @@ type fake struct {
 	ttl        time.Duration
 	keepsOrder bool
 	forgets    bool // its keys
+	setBack    bool // its books are a restored backup
 	noInquirer bool
 	noProber   bool
 	room       int
@@ -58,6 +59,8 @@ type booked struct {
 	seq    int64
 	digest [sha256.Size]byte
 	lines  map[string]string // line → quantity
+
+	generation string
 }
 
 // manner is how a system behaves once.
@@ -142,12 +145,20 @@ func (f *fake) Probe(context.Context) (connector.Info, error) {
 }
 
 func (f *fake) healthy() connector.Info {
-	return connector.Info{System: f.name, Generation: "g1", Head: int64(len(f.books)), Now: f.r.now,
+	return connector.Info{System: f.name, Generation: f.generation(), Head: int64(len(f.books)), Now: f.r.now,
 		Idempotency: f.class, KeyTTL: f.ttl, KeepsOrder: f.keepsOrder}
 }
 
+// generation names the books: others after they were set back.
+func (f *fake) generation() string {
+	if f.setBack {
+		return "g2"
+	}
+	return "g1"
+}
+
 func receiptOf(b booked) waybill.Receipt {
-	out := waybill.Receipt{Ref: fmt.Sprintf("R-%d", b.n), N: b.n, Generation: "g1"}
+	out := waybill.Receipt{Ref: fmt.Sprintf("R-%d", b.n), N: b.n, Generation: b.generation}
 	if b.kind == waybill.OrderCheck {
 		out.Result = jsontext.Value(`{"approved":true}`)
 	}
@@ -182,7 +193,7 @@ func (f *fake) book(a connector.Attempt) (booked, *waybill.Problem) {
 	}
 	doc := f.read(a)
 	b := booked{n: int64(len(f.books)) + 1, key: a.Key, kind: a.Kind, order: a.Order, lane: a.Lane, seq: a.Seq,
-		digest: sha256.Sum256(a.Body), lines: map[string]string{}}
+		digest: sha256.Sum256(a.Body), lines: map[string]string{}, generation: f.generation()}
 	for _, l := range doc.Lines {
 		b.lines[l.Line] = l.Qty.String()
 	}

@@ -63,12 +63,12 @@ func (b *batch) targetDue(_ context.Context, item dueItem) error {
 // probe asks a target what it says of itself (T3). forbidden is the attempt
 // that waits for the answer, where one was refused with 403.
 func (e *Engine) probe(t *target, forbidden *answered) {
-	within := e.timing.Deadline
+	within, head := e.timing.Deadline, t.head
 	e.call(func() input {
 		ctx, cancel := context.WithTimeout(e.base, within)
 		defer cancel()
 		info, err := t.conn.Prober.Probe(ctx)
-		return &probed{target: t, info: info, err: err, forbidden: forbidden}
+		return &probed{target: t, info: info, err: err, forbidden: forbidden, head: head}
 	})
 }
 
@@ -78,6 +78,7 @@ type probed struct {
 	info      connector.Info
 	err       error
 	forbidden *answered
+	head      int64 // the highest position known when it was asked
 }
 
 func (p *probed) fail(error) {}
@@ -110,7 +111,7 @@ func (p *probed) apply(ctx context.Context, b *batch) error {
 	}
 	t.probes = 0
 	b.e.probeSoon(t, b.now.Add(b.e.timing.ProbeEvery))
-	return b.healthy(ctx, t, p.info)
+	return b.healthy(ctx, t, p.info, p.head)
 }
 
 func (p *probed) refusedCredential() bool {
@@ -119,7 +120,7 @@ func (p *probed) refusedCredential() bool {
 }
 
 // healthy takes in what a system says of itself.
-func (b *batch) healthy(ctx context.Context, t *target, info connector.Info) error {
+func (b *batch) healthy(ctx context.Context, t *target, info connector.Info, asked int64) error {
 	if t.open {
 		b.e.log.Info("the breaker closed", "system", t.sys.Name)
 	}
@@ -141,12 +142,9 @@ func (b *batch) healthy(ctx context.Context, t *target, info connector.Info) err
 	}
 	known := t.generation != ""
 	changed := t.generation != info.Generation || info.Head != t.head
-	rewind := known && (t.generation != info.Generation || info.Head >= 0 && info.Head < t.head)
+	rewind := known && (t.generation != info.Generation || info.Head >= 0 && info.Head < asked)
 	if rewind {
 		note := fmt.Sprintf("generation %s with head %d, after generation %s with head %d", info.Generation, info.Head, t.generation, t.head)
-		if t.paused == "target_rewind" {
-			return nil
-		}
 		if err := b.pauseFault(ctx, t, "target_rewind", note); err != nil {
 			return err
 		}
@@ -154,7 +152,10 @@ func (b *batch) healthy(ctx context.Context, t *target, info connector.Info) err
 	if !changed {
 		return nil
 	}
-	t.generation, t.head = info.Generation, info.Head
+	t.generation = info.Generation
+	if rewind || info.Head > t.head {
+		t.head = info.Head
+	}
 	return b.keepTarget(t)
 }
 
@@ -179,22 +180,46 @@ func (b *batch) clock(ctx context.Context, t *target, theirs time.Time) error {
 	})
 }
 
-// rewound reports whether a receipt names a journal position that another
-// document holds: the books were set back.
-func (b *batch) rewound(t *target, d *lane.Delivery, r waybill.Receipt) bool {
+// rewound says why a receipt shows that the books were set back: it names a
+// journal position that another document holds, or another generation; empty
+// where it does not. The highest position is kept: a head below it, found later
+// or after a restart, shows the same.
+func (b *batch) rewound(t *target, d *lane.Delivery, r waybill.Receipt) string {
+	if r.Generation != "" && t.generation != "" && r.Generation != t.generation {
+		why := fmt.Sprintf("a receipt is of generation %s, after %s", r.Generation, t.generation)
+		t.generation, t.head, t.headMoved = r.Generation, r.N, true // known from here on
+		return why
+	}
 	if r.N <= 0 {
-		return false
+		return ""
 	}
 	if t.seen == nil {
 		t.seen = make(map[int64]int64, receiptsSeen)
 	}
 	other, taken := t.seen[r.N]
 	if taken && other != d.ID {
-		return true
+		return "a receipt names a position that another document holds"
 	}
 	t.seen[r.N] = d.ID
 	delete(t.seen, r.N-receiptsSeen)
-	return false
+	if r.N > t.head {
+		t.head, t.headMoved = r.N, true
+	}
+	return ""
+}
+
+// keepHeads keeps how far the journals of the targets are known.
+func (b *batch) keepHeads() error {
+	for _, t := range b.e.order {
+		if !t.headMoved {
+			continue
+		}
+		t.headMoved = false
+		if err := b.keepTarget(t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // askForbidden lets a probe decide whether a 403 is about the document or the

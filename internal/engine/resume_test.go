@@ -15,16 +15,17 @@ func TestF51_ResumedBooksCountAnew(t *testing.T) {
 	r.place("SO-1")
 	r.pass(2 * time.Minute)
 	erp := r.fakes["erp"]
+	anew := int64(0)
+	erp.setBack = true
 	erp.info = func() (connector.Info, error) {
 		i := erp.healthy()
-		i.Generation, i.Head = "g2", 0
+		i.Head = anew
 		return i, nil
 	}
 	r.pass(2 * time.Minute)
 	if s := r.system("erp"); s.Paused != "target_rewind" {
 		t.Fatalf("paused is %q", s.Paused)
 	}
-	anew := int64(0)
 	for _, kind := range []waybill.Kind{waybill.OrderCheck, waybill.SalesOrder} {
 		erp.on(kind, func(f *fake, a connector.Attempt) (waybill.Outcome, error) {
 			b, _ := f.book(a)

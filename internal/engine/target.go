@@ -46,6 +46,7 @@ type target struct {
 	refusals   map[int64]bool // waybills in a row refused with it
 	generation string
 	head       int64
+	headMoved  bool            // since it was kept
 	skew       time.Duration   // its clock minus ours
 	seen       map[int64]int64 // journal position → delivery, of late
 }

@@ -41,7 +41,7 @@ func (q Queue) NextSeq() int64 {
 func (q Queue) After() int64 {
 	last := int64(0)
 	for _, d := range q {
-		if d.Attempted() && (d.State == Done || !d.AckBy.IsZero()) {
+		if d.Attempted() && (d.State == Done && d.Reason != ReasonNothing || !d.AckBy.IsZero()) {
 			last = max(last, d.Seq)
 		}
 	}

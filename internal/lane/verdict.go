@@ -153,6 +153,10 @@ type Look struct {
 	Note       string
 }
 
+// ReasonNothing is the reason of a done delivery of which no line was applied:
+// the target wants all of them once more, in another document.
+const ReasonNothing = "nothing_applied"
+
 // Reasons of a ready delivery that may go again although it was in doubt.
 const (
 	ReasonAbsent = "absent" // a look-up vouched that nothing sent so far takes effect
@@ -219,7 +223,9 @@ func (d *Delivery) take(o waybill.Outcome, now time.Time) Settlement {
 		}
 		if refused+again > 0 {
 			d.settle(Done, now, o.Receipt)
-			d.Reason = "partial"
+			if d.Reason = "partial"; applied == 0 {
+				d.Reason = ReasonNothing
+			}
 			return SettledPartial
 		}
 	}

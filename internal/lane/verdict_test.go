@@ -89,8 +89,8 @@ func TestAnswer_PartialByLine(t *testing.T) {
 		"all applied":           {[]waybill.LineOutcome{line("1", "applied"), line("2", "applied")}, lane.SettledDone, lane.Done, ""},
 		"applied and rejected":  {[]waybill.LineOutcome{line("1", "applied"), line("2", "rejected")}, lane.SettledPartial, lane.Done, "partial"},
 		"applied and retry":     {[]waybill.LineOutcome{line("1", "applied"), line("2", "retry")}, lane.SettledPartial, lane.Done, "partial"},
-		"retry only":            {[]waybill.LineOutcome{line("1", "retry")}, lane.SettledPartial, lane.Done, "partial"},
-		"rejected and retry":    {[]waybill.LineOutcome{line("1", "rejected"), line("2", "retry")}, lane.SettledPartial, lane.Done, "partial"},
+		"retry only":            {[]waybill.LineOutcome{line("1", "retry")}, lane.SettledPartial, lane.Done, lane.ReasonNothing},
+		"rejected and retry":    {[]waybill.LineOutcome{line("1", "rejected"), line("2", "retry")}, lane.SettledPartial, lane.Done, lane.ReasonNothing},
 		"all rejected":          {[]waybill.LineOutcome{line("1", "rejected"), line("2", "rejected")}, lane.SettledRefused, lane.Parked, "why_1"},
 		"an unknown line state": {[]waybill.LineOutcome{line("1", "applied"), line("2", "odd")}, lane.SettledPartial, lane.Done, "partial"},
 	} {

@@ -112,6 +112,11 @@ func (b *billing) posted(at int, withPlanned bool) row {
 	s, p := b.s, b.s.docs[at]
 	net := s.row()
 	s.carried(net, p.kind, p.target, p.subject)
+	for _, d := range s.docs { // a rest that was given up is accounted for, and not posted
+		if d.rest && d.state == skipped && s.counts(d) && d.kind == p.kind && d.subject == p.subject && d.target == p.target {
+			net.sub(d.lines)
+		}
+	}
 	for _, d := range s.docs {
 		if d.kind == waybill.ShipmentReversal && s.reverses(d, p) &&
 			(s.counts(d) || withPlanned && d.state == planned && d.wanted) {
