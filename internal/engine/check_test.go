@@ -42,7 +42,7 @@ func laneBreach(q lane.Queue, keepsOrder bool) string {
 				return fmt.Sprintf("%s comes after %d and has number %d", d.Key, d.After, d.Seq)
 			}
 		}
-		if !d.State.Settled() && !(keepsOrder && !d.AckBy.IsZero()) {
+		if !d.State.Settled() && (!keepsOrder || d.AckBy.IsZero()) {
 			unsettled = d.Key
 		}
 	}

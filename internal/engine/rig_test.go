@@ -358,15 +358,6 @@ func (r *rig) body(kind waybill.EventType, data string) string {
 	return fmt.Sprintf(`{"type":%q,"timestamp":%q,"data":%s}`, kind, r.now.Format(time.RFC3339), data)
 }
 
-func (r *rig) answer(reply <-chan keptOrError) Kept {
-	r.t.Helper()
-	k := soon(r.t, reply)
-	if k.err != nil {
-		r.t.Fatalf("the message was not kept: %v", k.err)
-	}
-	return k.kept
-}
-
 // soon takes what must have been said by now; only the goroutine that passes
 // it on may still have to run.
 func soon[T any](t testing.TB, from <-chan T) T {

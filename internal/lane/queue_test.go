@@ -150,7 +150,7 @@ func (w *walk) check(t *rapid.T) {
 		if open != nil && d.Attempted() && !d.State.Settled() && !pendingInOrder && !w.class.KeepsOrder {
 			t.Fatalf("%s was attempted while %s is %s", d.Key, open.Key, open.State)
 		}
-		if open == nil && !d.State.Settled() && !(w.class.KeepsOrder && d.Next == lane.AskPending) {
+		if open == nil && !d.State.Settled() && (!w.class.KeepsOrder || d.Next != lane.AskPending) {
 			open = d
 		}
 	}

@@ -230,8 +230,8 @@ func TestT1_403WithoutT3(t *testing.T) {
 func TestT1_Misconfigured(t *testing.T) {
 	t.Parallel()
 	for name, then := range map[string]func(*call){
-		"307": func(c *call) { http.Redirect(c.w, c.r, c.url+"/v2/documents", 307) },
-		"301": func(c *call) { http.Redirect(c.w, c.r, c.url+"/v2/documents", 301) },
+		"307": func(c *call) { http.Redirect(c.w, c.r, c.url+"/v2/documents", http.StatusTemporaryRedirect) },
+		"301": func(c *call) { http.Redirect(c.w, c.r, c.url+"/v2/documents", http.StatusMovedPermanently) },
 		"404": func(c *call) { http.Error(c.w, "<html>not here</html>", 404) },
 		"422": func(c *call) { answer(c.w, 422, obj{"code": "no_problem_json"}) },
 	} {
