@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 // faulty is a store whose calls fail when a test says so.
 type faulty struct {
 	store.Store
+	mu    sync.Mutex // senders look for repetitions beside the loop
 	calls int
 	fail  func(n int, name string) fault // nil: nothing fails
 }
@@ -36,13 +38,20 @@ const (
 
 var errDisk = errors.New("disk I/O error")
 
-// hit counts a call and fails it. do is the call.
-func (s *faulty) hit(name string, do func() error) error {
+// verdict counts a call and says how it ends.
+func (s *faulty) verdict(name string) fault {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.calls++
 	if s.fail == nil {
-		return do()
+		return works
 	}
-	switch s.fail(s.calls, name) {
+	return s.fail(s.calls, name)
+}
+
+// hit counts a call and fails it. do is the call.
+func (s *faulty) hit(name string, do func() error) error {
+	switch s.verdict(name) {
 	case fails:
 		return errDisk
 	case lies:
