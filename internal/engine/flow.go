@@ -196,11 +196,18 @@ func (e *Engine) loadFlow(ctx context.Context, row ledger.Waybill) (*flow, error
 	if err != nil {
 		return nil, &unreadable{waybill: row.ID, ref: row.Ref, err: err}
 	}
+	var failed error // the store's, as against a fact that is missing or rotten
 	err = state.Fetch(func(id int64) ([]byte, error) {
 		ev, err := e.store.Event(ctx, id)
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
+			failed = err
+		}
 		return ev.Data, err
 	})
-	if err != nil {
+	switch {
+	case failed != nil:
+		return nil, fmt.Errorf("read the facts of %s: %w", row.Ref, failed)
+	case err != nil:
 		return nil, &unreadable{waybill: row.ID, ref: row.Ref, err: err}
 	}
 	row.State = nil
