@@ -2,11 +2,13 @@ package sandbox
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // bodyMax bounds what a target reads of a request.
@@ -15,18 +17,18 @@ const bodyMax = 1 << 20
 // document is a posted business document (system contract T1), as far as the
 // systems here look into it.
 type document struct {
-	Kind        string            `json:"kind"`
-	Order       string            `json:"order"`
-	Key         string            `json:"key"`
-	Version     int               `json:"version"`
-	Seq         int               `json:"seq"`
-	After       int               `json:"after"`
-	Revision    int               `json:"revision"`
-	Supersedes  string            `json:"supersedes"`
-	Compensates string            `json:"compensates"`
-	Covers      []json.RawMessage `json:"covers"`
-	Lines       []docLine         `json:"lines"`
-	Data        docData           `json:"data"`
+	Kind        string           `json:"kind"`
+	Order       string           `json:"order"`
+	Key         string           `json:"key"`
+	Version     int              `json:"version"`
+	Seq         int              `json:"seq"`
+	After       int              `json:"after"`
+	Revision    int              `json:"revision"`
+	Supersedes  string           `json:"supersedes"`
+	Compensates string           `json:"compensates"`
+	Covers      []jsontext.Value `json:"covers"`
+	Lines       []docLine        `json:"lines"`
+	Data        docData          `json:"data"`
 
 	lane string // Waybill-Lane
 	sum  [32]byte
@@ -46,17 +48,17 @@ type docLine struct {
 // docData are the members of data that the systems use. They stay raw until
 // asked for: what a system does not need it does not judge.
 type docData struct {
-	Shipment       json.RawMessage `json:"shipment"`
-	Return         json.RawMessage `json:"return"`
-	WarehouseOrder json.RawMessage `json:"warehouse_order"`
-	Customer       json.RawMessage `json:"customer"`
-	Document       json.RawMessage `json:"document"`
-	Total          json.RawMessage `json:"total"`
+	Shipment       jsontext.Value `json:"shipment"`
+	Return         jsontext.Value `json:"return"`
+	WarehouseOrder jsontext.Value `json:"warehouse_order"`
+	Customer       jsontext.Value `json:"customer"`
+	Document       jsontext.Value `json:"document"`
+	Total          jsontext.Value `json:"total"`
 }
 
 // text reads a member that is a string or a number, or an object that names
 // its id; "" where there is none.
-func text(raw json.RawMessage) string {
+func text(raw jsontext.Value) string {
 	raw = bytes.TrimSpace(raw)
 	if len(raw) == 0 || string(raw) == "null" {
 		return ""
@@ -70,8 +72,8 @@ func text(raw json.RawMessage) string {
 		return s
 	case '{':
 		var o struct {
-			ID       json.RawMessage `json:"id"`
-			Customer json.RawMessage `json:"customer"`
+			ID       jsontext.Value `json:"id"`
+			Customer jsontext.Value `json:"customer"`
 		}
 		if json.Unmarshal(raw, &o) != nil {
 			return ""
@@ -212,8 +214,8 @@ func (r *refusal) problem() []byte {
 		Title  string `json:"title"`
 		Status int    `json:"status"`
 		Code   string `json:"code"`
-		Detail string `json:"detail,omitempty"`
-		Line   string `json:"line,omitempty"`
+		Detail string `json:"detail,omitzero"`
+		Line   string `json:"line,omitzero"`
 	}{"about:blank", http.StatusText(r.status), r.status, r.code, r.detail, r.line})
 	if err != nil {
 		return []byte(`{"code":"internal"}`)

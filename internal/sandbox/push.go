@@ -12,7 +12,7 @@ import (
 )
 
 // pushWorkers bounds the webhooks that one system has under way at once.
-const pushWorkers = 64
+const pushWorkers = 256
 
 // The pause after a failed push doubles from the first to the last.
 const (
