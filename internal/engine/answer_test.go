@@ -257,10 +257,14 @@ func TestT0_DeadlineFollowsTheTargetsClock(t *testing.T) {
 			return i, nil
 		}
 	})
-	r.settle()
 	r.fakes["erp"].on(waybill.SalesOrder, lose)
 	r.place("SO-1")
 	r.pass(5 * time.Minute) // several probes: one exception
+	for _, a := range r.fakes["erp"].attemptsOf(waybill.OrderCheck) {
+		if a.Deadline.Before(start.Add(skew)) {
+			t.Errorf("the first document's deadline %s is on Waybill's clock: it left before the first probe was answered", a.Deadline)
+		}
+	}
 	a := r.fakes["erp"].attemptsOf(waybill.SalesOrder)[0]
 	if want := start.Add(30*time.Second + skew); !a.Deadline.Equal(want) {
 		t.Errorf("deadline %s, want %s", a.Deadline, want)

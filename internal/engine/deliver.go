@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"time"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
@@ -18,7 +19,8 @@ import (
 // send is an attempt or a look-up that goes out once its batch is committed.
 type send struct {
 	target   *target
-	timing   lane.Timing // in force when it was committed
+	timing   lane.Timing   // in force when it was committed
+	skew     time.Duration // of the target's clock, by which the deadline is corrected
 	attempt  connector.Attempt
 	inquiry  connector.Inquiry
 	ask      bool
@@ -68,10 +70,11 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 	l.target.occupy(b.now)
 	b.e.stats.Attempts.Add(1)
 	b.e.inflight[d.ID] = d.Attempts
-	b.sends = append(b.sends, send{target: l.target, waybill: f.row.ID, delivery: d.ID, body: body,
+	skew := l.target.correct()
+	b.sends = append(b.sends, send{target: l.target, skew: skew, waybill: f.row.ID, delivery: d.ID, body: body,
 		attempt: connector.Attempt{
 			Kind: d.Kind, Order: f.row.Ref, Lane: d.Lane, Key: d.Key, Subject: d.Subject, Seq: d.Seq,
-			Attempt: d.Attempts, Epoch: d.Epoch, Deadline: d.Deadline.Add(l.target.skew),
+			Attempt: d.Attempts, Epoch: d.Epoch, Deadline: d.Deadline.Add(skew),
 			Traceparent: waybill.Traceparent(d.Lane, d.Key),
 		}})
 	if !first {
@@ -253,7 +256,7 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 	b.e.inflight[d.ID] = d.Attempts
 	b.sends = append(b.sends, send{target: l.target, ask: true, waybill: f.row.ID, delivery: d.ID,
 		inquiry: connector.Inquiry{Kind: d.Kind, Order: f.row.Ref, Key: d.Key, Subject: d.Subject,
-			Deadline: d.Deadline.Add(l.target.skew), Traceparent: waybill.Traceparent(d.Lane, d.Key)}})
+			Deadline: d.Deadline.Add(max(l.target.skew, l.target.skewMost)), Traceparent: waybill.Traceparent(d.Lane, d.Key)}})
 	return nil
 }
 
@@ -299,7 +302,7 @@ func (e *Engine) launch(s send) {
 
 func (e *Engine) deliver(ctx context.Context, s send) (o waybill.Outcome) {
 	now := e.opt.Now()
-	deadline := s.attempt.Deadline.Add(-s.target.skew)
+	deadline := s.attempt.Deadline.Add(-s.skew)
 	if !lane.Worth(deadline.Add(-s.timing.Deadline), deadline, now) {
 		return waybill.Outcome{Verdict: waybill.NotSent, Note: "its time ran out before it could be sent"}
 	}

@@ -88,6 +88,7 @@ func (p *probed) apply(ctx context.Context, b *batch) error {
 	if p.forbidden == nil {
 		t.probing = false
 	}
+	t.met = true
 	refused := p.refusedCredential()
 	if p.forbidden != nil {
 		p.forbidden.outcome.Verdict = waybill.Refused

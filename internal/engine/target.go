@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"fmt"
+	"math"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,7 +48,9 @@ type target struct {
 	generation string
 	head       int64
 	headMoved  bool            // since it was kept
+	met        bool            // its first probe was answered, or failed: nothing goes before, for deadlines are on its clock
 	skew       time.Duration   // its clock minus ours
+	skewMost   time.Duration   // the highest skew that a deadline was sent with
 	seen       map[int64]int64 // journal position → delivery, of late
 }
 
@@ -58,7 +61,7 @@ func (e *Engine) addTarget(s System) *target {
 	if s.Class.Idempotency == "" {
 		s.Class = lane.Class{Idempotency: s.Manifest.Idempotency, KeyTTL: s.Manifest.KeyTTL, KeepsOrder: s.Manifest.KeepsOrder}
 	}
-	t := &target{sys: s, conn: s.Conn, class: s.Class, room: s.Concurrency, head: -1}
+	t := &target{sys: s, conn: s.Conn, class: s.Class, room: s.Concurrency, head: -1, skewMost: math.MinInt64}
 	t.limiter = limiterOf(s)
 	if t.conn.Deliverer == nil || t.conn.Renderer == nil {
 		t.paused = "receives_nothing"
@@ -90,7 +93,7 @@ func (e *Engine) targetOf(name string) *target {
 // stands in the way, it says when to look again.
 func (t *target) free(now time.Time) (ok bool, again time.Time) {
 	switch {
-	case t.paused != "" || t.open || t.underWay >= t.room:
+	case t.paused != "" || t.open || t.underWay >= t.room || !t.met && t.conn.Prober != nil:
 		return false, time.Time{}
 	case now.Before(t.until):
 		return false, t.until
@@ -103,6 +106,13 @@ func (t *target) free(now time.Time) (ok bool, again time.Time) {
 		}
 	}
 	return true, time.Time{}
+}
+
+// correct returns by how much a deadline that is sent now is corrected. An
+// absence is judged by the latest deadline that any attempt may have carried.
+func (t *target) correct() time.Duration {
+	t.skewMost = max(t.skewMost, t.skew)
+	return t.skew
 }
 
 // occupy takes the place of a request that is about to go.

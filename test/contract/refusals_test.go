@@ -353,11 +353,11 @@ func TestT3_Rewind(t *testing.T) {
 func TestT0_Skew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(w *world) { w.erp.skew = -40 * time.Second; w.wms.skew = 40 * time.Second })
-	w.await("T3 told the clocks", func() bool { return strings.Count(string(marshal(w.exceptions(""))), "skew") >= 2 })
 	w.erp.on("sales_order", "SO-1", 1, (*call).drop)
 	w.wms.on("warehouse_order", "SO-1", 1, (*call).drop)
 	w.place("SO-1", "1 A 5 9.90")
 	w.quiet()
+	w.await("T3 told the clocks", func() bool { return strings.Count(string(marshal(w.exceptions(""))), "skew") >= 2 })
 	w.books(w.erp, "SO-1", "order_check sales_order")
 	w.books(w.wms, "SO-1", "warehouse_order")
 	for _, f := range []*target{w.erp, w.wms} {
