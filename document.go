@@ -52,6 +52,21 @@ const (
 	CustomerDocument      Kind = "customer"
 )
 
+// Kinds lists every kind of document.
+func Kinds() []Kind {
+	return []Kind{
+		OrderCheck, SalesOrder, SalesOrderChange, SalesOrderCancel,
+		WarehouseOrder, WarehouseOrderChange, WarehouseOrderCancel,
+		ShipmentPosting, ShipmentReversal, Invoice, CreditMemo, PaymentReceipt,
+		OrderAcknowledgment, ChangeAnswer, CancellationAnswer,
+		Fulfilment, FulfilmentUpdate, BackorderNotice, PaymentCapture, RefundNotice,
+		ReturnAuthorization, ReturnAdvice, ReturnOrder, PurchaseOrder,
+		InventoryAdjustment, ReceiptPosting, InventoryAvailability,
+		ShippingLabel, LabelVoid, TaxQuote, TaxCommit, TaxVoid,
+		ItemDocument, CustomerDocument,
+	}
+}
+
 // Document is a business document on its way to one system: the body of T1.
 // Its content is fixed with its first attempt; until then it is composed anew
 // from the facts in force.
@@ -90,12 +105,14 @@ type Cover struct {
 // sales_order and every *_change (0: cancelled), the document's own positive
 // quantity in every other kind (signed in inventory_adjustment).
 type DocumentLine struct {
-	Line  string   `json:"line"`
-	SKU   string   `json:"sku,omitzero"`
-	Qty   Decimal  `json:"qty"`
-	UOM   string   `json:"uom,omitzero"`
-	Price *Price   `json:"price,omitzero"`
-	Kind  LineKind `json:"kind,omitzero"`
+	Line  string  `json:"line"`
+	SKU   string  `json:"sku,omitzero"`
+	Qty   Decimal `json:"qty"`
+	UOM   string  `json:"uom,omitzero"`
+	Price *Price  `json:"price,omitzero"`
+	// PriceUOM is the unit that Price is for, where it is not UOM.
+	PriceUOM string   `json:"price_uom,omitzero"`
+	Kind     LineKind `json:"kind,omitzero"`
 }
 
 // Price is a unit price, written with at least its currency's minor units.

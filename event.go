@@ -69,6 +69,18 @@ const (
 	// EntityTouched: a customer, item or payment that the order depends on
 	// changed; a held order is checked again.
 	EntityTouched EventType = "entity.touched"
+	// DuplicateFound: another open order of the same buyer has the same purchase
+	// order number; the order is held.
+	DuplicateFound EventType = "duplicate.found"
+	// ItemKnown: an item's units are known from its record; the order's
+	// quantities are counted in its base unit.
+	ItemKnown EventType = "item.known"
+	// StockAllotted: an inventory position covers backordered lines, which are
+	// released.
+	StockAllotted EventType = "stock.allotted"
+	// ReturnMatched: a return without an order was matched to the order that it
+	// belongs to.
+	ReturnMatched EventType = "return.matched"
 )
 
 // Event is a canonical fact in the past tense that a message carried. It is
@@ -95,6 +107,11 @@ type Event struct {
 	Data jsontext.Value `json:"data,omitzero"`
 	// Body is Data decoded, where it already was; never serialised.
 	Body any `json:"-"`
+	// Replaces is the event that the same message was read as before: of the
+	// two, this one is in force. Void: the message does not say it any more.
+	// Both are kept beside the event, not in it.
+	Replaces string `json:"-"`
+	Void     bool   `json:"-"`
 }
 
 // CancelRequest is the data of order.cancel_requested. Without lines it asks

@@ -62,7 +62,7 @@ const (
 // (system contract G4). No order begins with "~~", so the two never meet.
 func Lane(kind FlowKind, ref string) string {
 	switch kind {
-	case FlowSales, FlowTransfer, FlowDropship, FlowPurchase:
+	case FlowSales, FlowDropship, FlowPurchase:
 		return ref
 	case FlowInvoiceRun:
 		return "~~invoice~" + ref

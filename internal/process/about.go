@@ -34,7 +34,7 @@ func (s *Sales) OpenValue() (waybill.Decimal, string) {
 		}
 		open := pic.q[waybill.Ordered][at].Sub(pic.q[waybill.Cancelled][at]).Sub(pic.q[waybill.Invoiced][at])
 		if open.Sign() > 0 {
-			value = value.Add(open.Mul(l.Price))
+			value = value.Add(s.value(l, open, l.Price))
 		}
 	}
 	return waybill.RoundAmount(value, o.Currency), o.Currency

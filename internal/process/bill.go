@@ -11,6 +11,10 @@ func (r *round) bill() {
 		return
 	}
 	postings := r.s.attempts(waybill.ShipmentPosting)
+	if !r.pic.goods {
+		r.billServices()
+		return
+	}
 	if len(postings) == 0 {
 		return
 	}
@@ -26,6 +30,20 @@ func (r *round) bill() {
 		if d := r.s.docs[at]; !d.rest && r.s.applied(d.kind, d.target, d.subject) {
 			b.credit(at)
 		}
+	}
+}
+
+// billServices bills an order without goods. Nothing of it ships, so there is no
+// posting to wait for: its fees and services are invoiced once the ERP has the
+// order, and the invoice is the sales order's as it is a posting's otherwise.
+func (r *round) billServices() {
+	d := r.s.current(waybill.SalesOrder, r.p.ERP, r.s.ref)
+	if d == nil || !r.s.applied(d.kind, d.target, d.subject) {
+		return
+	}
+	b := r.billing(nil)
+	if b.extras.any() {
+		b.wantInvoice(r.s.byKey(d.key), nil, "W4.2 the ERP has the order, of which nothing ships")
 	}
 }
 
@@ -72,7 +90,7 @@ func (r *round) billing(postings []int) *billing {
 			b.allowed.sub(d.lines)
 			b.extras.sub(d.lines)
 			b.begun, b.charged = true, b.charged || d.first
-		case d.kind == waybill.CreditMemo:
+		case d.kind == waybill.CreditMemo && d.of != 0: // of a return, nothing is to be billed again
 			b.allowed.add(d.lines)
 		}
 	}
@@ -190,9 +208,9 @@ func (b *billing) wantInvoice(at int, lines vector, why string) {
 	first := !b.charged && !b.planned
 	b.planned = true
 	b.want(want{kind: waybill.Invoice, target: b.p.ERP, subject: s.free(waybill.Invoice, b.p.ERP, posting.key),
-		version: posting.version, of: at + 1, fact: posting.fact, first: first, freight: b.freightOpen(posting),
+		version: posting.version, of: at + 1, fact: posting.fact, first: first, freight: posting.fact != "" && b.freightOpen(posting),
 		lines: func() vector { return lines },
-		tax:   func(v vector) waybill.Decimal { return b.taxOf(v, true) },
+		tax:   func(v vector) waybill.Decimal { return b.taxOf(waybill.Invoice, v, true) },
 		why:   why})
 }
 
@@ -239,6 +257,12 @@ func (b *billing) credit(at int) {
 			over[line] = waybill.Decimal{}
 		}
 	}
+	if len(b.pic.returns) > 0 { // what came back may be credited already
+		net := b.invoicedNet()
+		for line := range over {
+			over[line] = waybill.MinDecimal(over[line], net[line])
+		}
+	}
 	lines := over.positive()
 	if lines == nil {
 		return
@@ -246,13 +270,28 @@ func (b *billing) credit(at int) {
 	b.want(want{kind: waybill.CreditMemo, target: b.p.ERP, subject: reversal.subject, version: reversal.version,
 		of: at + 1, compensates: invoice, fact: reversal.fact,
 		lines: func() vector { return lines },
-		tax:   func(v vector) waybill.Decimal { return b.taxOf(v, false) },
+		tax:   func(v vector) waybill.Decimal { return b.taxOf(waybill.Invoice, v, false) },
 		why:   "W4.2 what was reversed had been invoiced"})
 }
 
+// invoicedNet is what is invoiced and not credited, by Waybill's documents.
+func (r *round) invoicedNet() row {
+	net := r.s.row()
+	for _, d := range r.s.docs {
+		switch {
+		case !r.s.counts(d):
+		case d.kind == waybill.Invoice:
+			net.add(d.lines)
+		case d.kind == waybill.CreditMemo:
+			net.sub(d.lines)
+		}
+	}
+	return net
+}
+
 // taxOf is the part of the order's tax that goes with some of its lines: by
-// value, and on the invoice that completes the order what is left.
-func (r *round) taxOf(v vector, completes bool) waybill.Decimal {
+// value, and on the document of a kind that completes the order what is left.
+func (r *round) taxOf(kind waybill.Kind, v vector, completes bool) waybill.Decimal {
 	pic, order := r.pic, r.pic.body
 	var value, part, all, told waybill.Decimal
 	for i := range order.Lines {
@@ -262,16 +301,16 @@ func (r *round) taxOf(v vector, completes bool) waybill.Decimal {
 		return waybill.Decimal{}
 	}
 	for _, en := range v {
-		part = part.Add(en.qty.Mul(pic.info[en.line].Price))
+		part = part.Add(r.s.value(pic.info[en.line], en.qty, pic.info[en.line].Price))
 	}
 	rest := r.s.row()
 	for _, d := range r.s.docs {
 		switch {
 		case !d.inBooks():
-		case d.kind == waybill.Invoice:
+		case d.kind == kind:
 			told = told.Add(d.tax)
 			rest.sub(d.lines)
-		case d.kind == waybill.CreditMemo:
+		case kind == waybill.Invoice && d.kind == waybill.CreditMemo && d.of != 0:
 			told = told.Sub(d.tax)
 			rest.add(d.lines)
 		}
@@ -281,7 +320,7 @@ func (r *round) taxOf(v vector, completes bool) waybill.Decimal {
 		if pic.info[at] == nil || !pic.accepted(at) {
 			continue
 		}
-		all = all.Sub(rest[at].Mul(pic.info[at].Price))
+		all = all.Sub(r.s.value(pic.info[at], rest[at], pic.info[at].Price))
 		completes = completes && rest[at].Add(pic.goal[at]).Sign() <= 0
 	}
 	if completes {

@@ -1,250 +1,6 @@
 package process
 
-import (
-	"cmp"
-	"slices"
-
-	"github.com/waybillhq/waybill"
-)
-
-// request is a cancel request in force and what became of it.
-type request struct {
-	f       *fact
-	asked   row // what it asked for and nobody before it was given
-	given   row // confirmed: at once before the release, by the warehouse after it
-	got     row // of given, what was not shipped after all
-	decided bool
-	late    bool // the warehouse would not cancel
-}
-
-// weigh works out what is cancelled: lines that the version in force lacks, and
-// what cancel requests were given. What shipped stands whichever message came
-// first (W4.5): cancelled is the lesser of what was confirmed and ordered − shipped.
-func (pic *picture) weigh() {
-	ordered, cancelled, shipped := pic.q[waybill.Ordered], pic.q[waybill.Cancelled], pic.q[waybill.Shipped]
-	room := pic.s.row() // still to be given
-	for at := range room {
-		if !pic.gone[at] {
-			room[at] = ordered[at]
-		}
-	}
-	pic.give(room)
-	for at := range cancelled {
-		if pic.info[at] == nil {
-			continue
-		}
-		confirmed := ordered[at].Sub(room[at]) // a line that is gone has no room: all of it
-		open := waybill.MaxDecimal(ordered[at].Sub(shipped[at]), waybill.Decimal{})
-		cancelled[at] = waybill.MinDecimal(confirmed, open)
-	}
-	pic.fees()
-	pic.share()
-	for at := range pic.goal {
-		pic.goal[at] = ordered[at].Sub(cancelled[at])
-	}
-	if pic.closed {
-		for at := range pic.goal {
-			if pic.stock(at) {
-				pic.q[waybill.Backordered][at] = waybill.MaxDecimal(pic.goal[at].Sub(shipped[at]), waybill.Decimal{})
-			}
-		}
-	}
-}
-
-// fees lets freight, fees and services go with the goods: they are cancelled
-// when all goods are and nothing has shipped.
-func (pic *picture) fees() {
-	ordered, cancelled := pic.q[waybill.Ordered], pic.q[waybill.Cancelled]
-	if !pic.goods || pic.q[waybill.Shipped].any() {
-		return
-	}
-	for at := range ordered {
-		if pic.stock(at) && !ordered[at].Equal(cancelled[at]) {
-			return
-		}
-	}
-	copy(cancelled, ordered)
-}
-
-// give goes through the requests in the order in which they count, and takes
-// from room what each is given.
-func (pic *picture) give(room row) {
-	slices.SortStableFunc(pic.requests, func(a, b request) int {
-		switch { // those acted upon keep their order; the others follow in the order of their names
-		case a.f.fix != 0 && b.f.fix != 0:
-			return cmp.Compare(a.f.fix, b.f.fix)
-		case a.f.fix != 0:
-			return -1
-		case b.f.fix != 0:
-			return 1
-		}
-		return compareSubjects(a.f, b.f)
-	})
-	left, limited := pic.confirmations()
-	for i := range pic.requests {
-		q := &pic.requests[i]
-		q.asked, q.given, q.got = pic.asks(q.f, room), pic.s.row(), pic.s.row()
-		pic.decide(q, left, limited)
-		for at := range room {
-			room[at] = room[at].Sub(q.given[at])
-		}
-	}
-	for at := range left {
-		pic.surplus = pic.surplus || left[at].Sign() > 0 && room[at].Sub(pic.q[waybill.Shipped][at]).Sign() > 0
-	}
-	pic.closed = pic.closed || pic.surplus
-}
-
-// asks is what a request asks for, within what is left to give. One without
-// lines asks for all goods; fees follow the goods.
-func (pic *picture) asks(f *fact, room row) row {
-	out := pic.s.row()
-	if f.all {
-		for at := range out {
-			if pic.stock(at) || !pic.goods {
-				out[at] = room[at]
-			}
-		}
-		return out
-	}
-	out.add(pic.base(f))
-	for at := range out {
-		out[at] = waybill.MaxDecimal(waybill.MinDecimal(out[at], room[at]), waybill.Decimal{})
-	}
-	return out
-}
-
-// confirmations adds up what the warehouse says it has cancelled. limited is
-// false where it named no lines: all that was asked, and all that is open.
-func (pic *picture) confirmations() (left row, limited bool) {
-	left, limited = pic.s.row(), true
-	for _, f := range pic.confirmed {
-		if !f.all {
-			left.add(pic.base(f))
-			continue
-		}
-		limited = false
-		if f.answers == 0 { // nobody had asked: it cancels the whole order
-			for at := range left {
-				if pic.stock(at) {
-					left[at] = left[at].Add(waybill.MaxDecimal(pic.q[waybill.Ordered][at].Sub(pic.q[waybill.Shipped][at]), waybill.Decimal{}))
-				}
-			}
-		}
-	}
-	return left, limited
-}
-
-// decide settles one request: at once where the warehouse does not hold its
-// goods, otherwise by the warehouse's word.
-func (pic *picture) decide(q *request, left row, limited bool) {
-	s := pic.s
-	sent, confirmed, refused := s.warehouseOn(q.f.subject)
-	switch {
-	case refused && !confirmed:
-		q.decided, q.late = true, true
-	case !pic.released, s.holdsRequest(q.f.byWarehouse):
-		q.decided = true
-		copy(q.given, q.asked)
-	case confirmed:
-		q.decided = true
-		for at := range q.asked {
-			q.given[at] = q.asked[at]
-			if limited {
-				q.given[at] = waybill.MinDecimal(q.asked[at], left[at])
-			}
-			left[at] = waybill.MaxDecimal(left[at].Sub(q.given[at]), waybill.Decimal{})
-		}
-	case !sent && (pic.closed || !pic.cancellable(q).any() || pic.covers(left, q)):
-		q.decided = true
-		copy(q.given, q.asked)
-		for at := range left {
-			left[at] = waybill.MaxDecimal(left[at].Sub(q.given[at]), waybill.Decimal{})
-		}
-	}
-}
-
-// warehouseOn tells what the warehouse was told of a request and what it said.
-func (s *Sales) warehouseOn(request string) (sent, confirmed, refused bool) {
-	for i, d := range s.docs {
-		if d.kind != waybill.WarehouseOrderCancel || d.subject != request {
-			continue
-		}
-		sent = sent || d.inBooks()
-		refused = refused || d.late || s.answeredBy(famCancelRefused, i)
-		for _, f := range s.of(famCancelled) {
-			confirmed = confirmed || f.answers == i+1 && (f.place == Applied || f.place == Superseded)
-		}
-	}
-	return sent, confirmed, refused
-}
-
-// holdsRequest reports whether the document at a place + 1, which took a
-// request into account, still stands.
-func (s *Sales) holdsRequest(place int) bool {
-	return place > 0 && s.docs[place-1].inBooks()
-}
-
-// cancellable is what of a request the warehouse could still cancel.
-func (pic *picture) cancellable(q *request) row {
-	out := pic.s.row()
-	for at := range out {
-		if !pic.stock(at) {
-			continue
-		}
-		open := pic.q[waybill.Ordered][at].Sub(pic.q[waybill.Shipped][at])
-		for i := range pic.requests {
-			if p := &pic.requests[i]; p != q && p.given != nil {
-				open = open.Sub(p.given[at])
-			}
-		}
-		out[at] = waybill.MaxDecimal(waybill.MinDecimal(q.asked[at], open), waybill.Decimal{})
-	}
-	return out
-}
-
-// covers reports whether the warehouse has cancelled as much already as the
-// request could still get.
-func (pic *picture) covers(left row, q *request) bool {
-	could := pic.cancellable(q)
-	for at := range could {
-		if could[at].Cmp(left[at]) > 0 {
-			return false
-		}
-	}
-	return true
-}
-
-// share tells each request what it got of what is cancelled, first come first
-// served. Fees that went with the goods are the last one's that got any.
-func (pic *picture) share() {
-	rest := pic.s.row()
-	for at := range rest {
-		if !pic.gone[at] {
-			rest[at] = pic.q[waybill.Cancelled][at]
-		}
-	}
-	last := -1
-	for i := range pic.requests {
-		q := &pic.requests[i]
-		for at := range rest {
-			q.got[at] = waybill.MinDecimal(q.given[at], rest[at])
-			rest[at] = rest[at].Sub(q.got[at])
-		}
-		if q.got.any() {
-			last = i
-		}
-	}
-	if last < 0 {
-		return
-	}
-	for at := range rest {
-		if !pic.stock(at) {
-			q := &pic.requests[last]
-			q.got[at] = q.got[at].Add(rest[at])
-		}
-	}
-}
+import "github.com/waybillhq/waybill"
 
 // cancel sees each request through: the warehouse first where it holds the
 // goods, then the ERP where it holds the order, and the channel its answer
@@ -260,17 +16,37 @@ func (r *round) cancel() {
 			asking = true // one at a time: what one is given, the next can't be
 			continue
 		}
-		if r.channel() != "" {
+		if r.channel() != "" && (q.f.event != "" || q.got.any()) {
 			r.answerCancel(q)
 		}
 	}
 	r.followInBooks()
 }
 
+// askWarehouse puts a request to each warehouse that holds goods of it.
 func (r *round) askWarehouse(q *request) {
-	r.want(want{kind: waybill.WarehouseOrderCancel, target: r.p.WMS, subject: q.f.subject, version: q.f.version,
-		lines: func() vector { return r.pic.cancellable(q).positive() },
-		why:   "W4.5 the warehouse holds the goods: it is asked first"})
+	for i, at := range r.pic.orders {
+		order, lines := r.s.docs[at], r.s.row()
+		for line := range lines {
+			if r.pic.orderOf(line) == i && r.pic.holds(q, line) && r.asks(q, line, at) {
+				lines[line] = r.pic.cancellable(q, line)
+			}
+		}
+		if !lines.any() || order.kind != waybill.WarehouseOrder {
+			continue
+		}
+		r.want(want{kind: waybill.WarehouseOrderCancel, target: order.target, version: q.f.version, of: at + 1, lines: lines.positive,
+			subject: r.s.asking(waybill.WarehouseOrderCancel, order.target, q.f.subject, at+1),
+			why:     "W4.5 the warehouse holds the goods: it is asked first"})
+	}
+}
+
+// asks reports whether a warehouse is still to be asked for a line of a request,
+// or is being asked.
+func (r *round) asks(q *request, line, order int) bool {
+	at := r.pic.askedFor(q.f.subject, line)
+	return at < 0 && r.pic.cancellable(q, line).Cmp(r.pic.pool(r.pic.orderOf(line)).of(line)) > 0 ||
+		at >= 0 && r.s.docs[at].of == order+1
 }
 
 func (r *round) answerCancel(q *request) {
@@ -319,6 +95,7 @@ func (r *round) followInBooks() {
 	undone := false
 	for i := range r.pic.requests {
 		q := &r.pic.requests[i]
+		undone = undone || !q.decided && q.given.any()
 		if !q.decided || q.late || r.cancels(q) == nil || r.s.holdsRequest(q.f.byBooks) || r.cancelledInBooks(q) {
 			continue
 		}
@@ -350,7 +127,7 @@ func (r *round) cancelInBooks(q *request) {
 	w := want{kind: waybill.SalesOrderCancel, target: r.p.ERP, subject: q.f.subject, version: q.f.version,
 		lines: func() vector { return r.cancels(q) },
 		why:   "W4.5 request " + q.f.subject + " is decided and the ERP holds the order"}
-	if r.pic.released && r.pic.q[waybill.Shipped].any() {
+	if q.f.event == "" || len(r.pic.orders) > 0 && r.pic.q[waybill.Shipped].any() {
 		w.kind, w.lines = waybill.SalesOrderChange, r.everything
 		w.subject = r.s.free(w.kind, w.target, w.subject)
 		w.why = "W4.5 request " + q.f.subject + " is decided, and a part had shipped"

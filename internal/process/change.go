@@ -47,7 +47,7 @@ func (s *Sales) changeOf(at int) changeState {
 // with an event of a family.
 func (s *Sales) answeredBy(fam family, at int) bool {
 	for _, f := range s.of(fam) {
-		if f.answers == at+1 && s.isWarehouseOrder(f.subject) {
+		if f.answers == at+1 && s.warehouseOrder(f.source, f.subject) >= 0 {
 			return true
 		}
 	}
@@ -61,27 +61,26 @@ func (s *Sales) refusedByEvent(at int) bool {
 	case waybill.WarehouseOrderChange:
 		return s.changeOf(at) == changeLate
 	case waybill.WarehouseOrderCancel:
-		_, confirmed, refused := s.warehouseOn(s.docs[at].subject)
+		confirmed, refused := s.cancelOf(at)
 		return refused && !confirmed
 	}
 	return false
 }
 
-// warehouseVersion is the version of the order that the warehouse works by: of
-// its order, or of the last change that it took.
-func (s *Sales) warehouseVersion() int64 {
-	version, last := int64(0), 0
+// versionAt is the version of the order that a warehouse works by: of its
+// warehouse order, or of the last change to it that it took.
+func (s *Sales) versionAt(order int) (version int64, by int) {
+	version, by = s.docs[order].version, order
 	for i, d := range s.docs {
-		takes := d.kind == waybill.WarehouseOrder && d.inBooks() || s.changeOf(i) == changeTaken
-		if takes && d.attempt > last {
-			version, last = d.version, d.attempt
+		if s.concerns(i, order) && s.changeOf(i) == changeTaken && d.attempt > s.docs[by].attempt {
+			version, by = d.version, i
 		}
 	}
-	return version
+	return version, by
 }
 
 // change brings a newer version of the order to the systems that have an older
-// one: the warehouse first, because only it can say whether it is too late
+// one: the warehouses first, because only they can say whether it is too late
 // (W4.4).
 func (r *round) change() {
 	s, o := r.s, r.pic.order
@@ -90,11 +89,10 @@ func (r *round) change() {
 			r.answerChange(f, answerTooLate, "W4.4 the warehouse would not change any more")
 		}
 	}
-	if r.pic.released && s.warehouseVersion() < o.version {
-		r.want(want{kind: waybill.WarehouseOrderChange, target: r.p.WMS, subject: versionSubject(o.version), version: o.version,
-			lines: r.goods,
-			why:   "W4.4 version " + strconv.FormatInt(o.version, 10) + " came after the release: the warehouse is asked first"})
-		return
+	for i, at := range r.pic.orders {
+		if r.changeAt(i, at) {
+			return // one after the other: the next is not asked for what this one will not do
+		}
 	}
 	r.changeBooks()
 	if o.changed {
@@ -102,27 +100,90 @@ func (r *round) change() {
 	}
 }
 
-// goods returns the warehouse order's new totals: what shipped before the
-// warehouse was asked is not part of it.
-func (r *round) goods() vector {
-	v := r.pic.totals(func(at int) bool { return r.pic.stock(at) && r.pic.accepted(at) })
-	before := r.shippedBefore()
-	for i := range v {
-		v[i].qty = waybill.MaxDecimal(v[i].qty.Sub(before[v[i].line]), waybill.Decimal{})
-	}
-	return v
-}
-
-// shippedBefore is what had left the building when the warehouse order was
-// made, by line.
-func (r *round) shippedBefore() row {
-	before := r.s.row()
-	for _, d := range r.s.docs {
-		if d.kind == waybill.WarehouseOrder && d.inBooks() && !d.rest {
-			before.add(d.before)
+// changeAt asks a warehouse for the version in force, and reports whether its
+// answer is awaited. One that took a version which another warehouse would not
+// take is asked back.
+func (r *round) changeAt(i, at int) (asking bool) {
+	s, o, order := r.s, r.pic.order, r.s.docs[r.pic.orders[i]]
+	for other, d := range s.docs {
+		if s.concerns(other, at) && d.version == o.version && s.changeOf(other) == changeOpen && (d.state == attempted || d.state == pending) {
+			asking = true // also where the order was closed meanwhile
 		}
 	}
-	return before
+	version, by := s.versionAt(at)
+	if version == o.version || order.kind != waybill.WarehouseOrder || !asking && r.pic.shut[i] && (r.accepted() || !r.finished(i, by)) {
+		return asking
+	}
+	w := want{kind: waybill.WarehouseOrderChange, target: order.target, subject: versionSubject(o.version), version: o.version, of: at + 1,
+		lines: func() vector { return r.goods(i) },
+		why:   "W4.4 version " + strconv.FormatInt(o.version, 10) + " came after the release: the warehouse is asked first"}
+	if version > o.version {
+		if s.docs[by].kind != waybill.WarehouseOrderChange {
+			return asking
+		}
+		refused := false
+		if w.subject, refused = r.goesBack(at, version); refused {
+			return asking
+		}
+		w.compensates = by + 1
+		w.why = "W4.4 version " + strconv.FormatInt(version, 10) + " came too late for another warehouse: this one goes back"
+	}
+	w.subject = s.asking(w.kind, w.target, w.subject, at+1)
+	r.want(w)
+	return true
+}
+
+// goesBack is the subject of the change that takes a warehouse back to the
+// version in force, and whether the warehouse refused that.
+func (r *round) goesBack(order int, from int64) (subject string, refused bool) {
+	d := r.s.docs[order]
+	subject = versionSubject(r.pic.order.version) + ".after." + versionSubject(from)
+	back := r.s.current(waybill.WarehouseOrderChange, d.target, r.s.asking(waybill.WarehouseOrderChange, d.target, subject, order+1))
+	return subject, back != nil && back.late
+}
+
+// accepted reports whether a system was told that the version in force is
+// accepted.
+func (r *round) accepted() bool {
+	return r.erpHolds() && r.booksVersion() == r.pic.order.version ||
+		r.channel() != "" && r.stands(waybill.ChangeAnswer, r.channel(), versionSubject(r.pic.order.version))
+}
+
+// finished reports whether a closed warehouse order is its warehouse's last and
+// left nothing: the warehouse then says whether there is anything to change. Of
+// what it left, nothing is with the warehouse, and it is not asked.
+func (r *round) finished(i, by int) bool {
+	s, order := r.s, r.s.docs[r.pic.orders[i]]
+	for _, at := range r.pic.orders[i+1:] {
+		if s.docs[at].target == order.target {
+			return false
+		}
+	}
+	for _, en := range s.docs[by].lines {
+		before, _ := order.before.of(en.line)
+		owed := en.qty.Add(before).Sub(r.pic.q[waybill.Shipped][en.line])
+		for n := range r.pic.requests {
+			if q := &r.pic.requests[n]; r.pic.askedFor(q.f.subject, en.line) >= 0 {
+				owed = owed.Sub(q.got[en.line])
+			}
+		}
+		if r.pic.orderOf(en.line) == i && owed.Sign() > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// goods returns the new totals of a warehouse order: what shipped before it was
+// made is not part of it.
+func (r *round) goods(order int) vector {
+	v := r.pic.totals(func(at int) bool { return r.pic.orderOf(at) == order && r.pic.accepted(at) })
+	before := r.s.docs[r.pic.orders[order]].before
+	for i := range v {
+		gone, _ := before.of(v[i].line)
+		v[i].qty = waybill.MaxDecimal(v[i].qty.Sub(gone), waybill.Decimal{})
+	}
+	return v
 }
 
 // booksVersion is the version of the order that the ERP carries; 0 when it

@@ -60,7 +60,7 @@ func (r *round) held() bool {
 
 // heldByCheck reports whether a hold stands that a check can lift.
 func (r *round) heldByCheck() bool {
-	return r.held() && slices.ContainsFunc(r.s.holds, func(h hold) bool { return h.kind != holdManual })
+	return r.held() && slices.ContainsFunc(r.s.holds, hold.byCheck)
 }
 
 // trigger asks for another check of a held order. A check on its way is not
@@ -122,10 +122,10 @@ func (r *round) checked(d *doc, receipt *waybill.Receipt) {
 // before may go anew.
 func (s *Sales) hold(holds []hold) {
 	old := s.holds
-	if len(holds) > 0 && !slices.ContainsFunc(old, func(h hold) bool { return h.kind != holdManual }) {
+	if len(holds) > 0 && !slices.ContainsFunc(old, hold.byCheck) {
 		s.epoch++
 	}
-	s.holds = slices.DeleteFunc(slices.Clone(old), func(h hold) bool { return h.kind != holdManual })
+	s.holds = slices.DeleteFunc(slices.Clone(old), hold.byCheck)
 	for _, h := range holds {
 		for _, was := range old {
 			if was.kind == h.kind && was.line == h.line {

@@ -2,6 +2,7 @@ package process
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -54,6 +55,9 @@ func (c *composer) postingDate() string {
 	}
 	f := c.s.factOf(c.d.fact)
 	if f == nil {
+		f = c.s.returnFact(c.d.fact)
+	}
+	if f == nil {
 		return ""
 	}
 	return time.UnixMilli(f.when).In(c.p.zone()).Format(time.DateOnly)
@@ -63,7 +67,8 @@ func (c *composer) postingDate() string {
 func (c *composer) lines() []waybill.DocumentLine {
 	priced := false
 	switch c.d.kind {
-	case waybill.OrderCheck, waybill.SalesOrder, waybill.SalesOrderChange, waybill.Invoice, waybill.CreditMemo,
+	case waybill.OrderCheck, waybill.SalesOrder, waybill.SalesOrderChange, waybill.Invoice, waybill.CreditMemo, waybill.RefundNotice,
+		waybill.PaymentCapture, waybill.PaymentReceipt,
 		waybill.OrderAcknowledgment, waybill.ChangeAnswer:
 		priced = true
 	}
@@ -76,13 +81,32 @@ func (c *composer) lines() []waybill.DocumentLine {
 		}
 		info := c.pic.info[at]
 		l := waybill.DocumentLine{Line: info.Line, SKU: info.SKU, Qty: qty, UOM: info.UOM, Kind: info.Kind}
+		price := waybill.Decimal{}
 		if priced {
-			prices = append(prices, waybill.Price{Amount: info.Price, Currency: c.pic.body.Currency})
+			price = c.priceOf(at)
+		}
+		if inLine, base := c.s.inLineUnit(info, qty); base == "" {
+			l.Qty = inLine
+		} else if l.UOM = base; priced {
+			price, l.PriceUOM = c.perBase(info, price)
+		}
+		if priced {
+			prices = append(prices, waybill.Price{Amount: price, Currency: c.pic.body.Currency})
 			l.Price = &prices[len(prices)-1]
 		}
 		out = append(out, l)
 	})
 	return out
+}
+
+// perBase is a line's price for one base unit; where that is no finite decimal,
+// the price for one of the line's unit, which is then named.
+func (c *composer) perBase(line *waybill.OrderLine, price waybill.Decimal) (amount waybill.Decimal, uom string) {
+	amount = price.Quo(c.s.perLineUnit(line))
+	if strings.Contains(amount.String(), "/") {
+		return price, lineUnit(line)
+	}
+	return amount, ""
 }
 
 // data is what the document says beside its lines, by kind.
@@ -98,8 +122,14 @@ func (c *composer) data() any {
 		return &requestData{Request: d.subject}
 	case waybill.SalesOrderCancel:
 		return &requestData{Request: d.subject}
-	case waybill.WarehouseOrder, waybill.WarehouseOrderChange, waybill.WarehouseOrderCancel:
+	case waybill.WarehouseOrder, waybill.WarehouseOrderChange, waybill.WarehouseOrderCancel, waybill.PurchaseOrder:
 		return c.warehouse()
+	case waybill.ReturnAuthorization, waybill.ReturnAdvice, waybill.RefundNotice:
+		return c.returned()
+	case waybill.PaymentCapture, waybill.PaymentReceipt:
+		return c.payment()
+	case waybill.BackorderNotice:
+		return &notice{ChannelOrder: c.channelOrder(), WarehouseOrder: d.subject}
 	case waybill.OrderAcknowledgment:
 		return &ackData{ChannelOrder: c.channelOrder(), PO: c.pic.body.PO}
 	case waybill.ChangeAnswer:
@@ -139,6 +169,7 @@ type header struct {
 	Charges        []waybill.Charge  `json:"charges,omitzero"`
 	ChannelOrder   string            `json:"channel_order,omitzero"`
 	WarehouseOrder string            `json:"warehouse_order,omitzero"` // its key, to the warehouse
+	BackorderOf    string            `json:"backorder_of,omitzero"`    // the key of the one that was closed short
 	Request        string            `json:"request,omitzero"`         // of a cancellation, to the warehouse
 	Unknown        jsontext.Value    `json:",embed"`
 }
@@ -154,19 +185,30 @@ func (c *composer) header() *header {
 func (c *composer) warehouse() *header {
 	h := c.header()
 	h.Terms, h.BillTo, h.Tax, h.Charges = "", nil, waybill.Decimal{}, nil
-	h.WarehouseOrder = c.d.key
-	if c.d.kind == waybill.WarehouseOrder {
+	switch c.d.kind {
+	case waybill.PurchaseOrder:
+		h.BackorderOf = c.s.keyAt(c.d.of)
 		return h
+	case waybill.WarehouseOrder:
+		h.WarehouseOrder, h.BackorderOf = c.d.key, c.s.keyAt(c.d.of)
+		return h
+	case waybill.WarehouseOrderCancel:
+		h.Request, _, _ = strings.Cut(c.d.subject, "/")
 	}
-	for _, d := range c.s.docs {
-		if d.kind == waybill.WarehouseOrder && d.inBooks() && !d.rest {
-			h.WarehouseOrder = d.key
-		}
+	of := c.d.of - 1
+	if of < 0 { // it was made when there was only one
+		of = c.s.firstOrder()
 	}
-	if c.d.kind == waybill.WarehouseOrderCancel {
-		h.Request = c.d.subject
+	if of >= 0 {
+		h.WarehouseOrder = c.s.docs[of].key
 	}
 	return h
+}
+
+// notice is what the channel is told of a backorder.
+type notice struct {
+	ChannelOrder   string `json:"channel_order"`
+	WarehouseOrder string `json:"warehouse_order"` // the key of the one that was closed short
 }
 
 type requestData struct {
@@ -189,7 +231,8 @@ type changeAnswer struct {
 func (c *composer) changeLines() []waybill.LineQty {
 	out := make([]waybill.LineQty, 0, len(c.pic.info))
 	c.pic.eachLine(func(at int) {
-		out = append(out, waybill.LineQty{Line: c.pic.info[at].Line, Qty: c.pic.goal[at]})
+		qty, uom := c.s.inLineUnit(c.pic.info[at], c.pic.goal[at])
+		out = append(out, waybill.LineQty{Line: c.pic.info[at].Line, Qty: qty, UOM: uom})
 	})
 	return out
 }
@@ -205,6 +248,7 @@ type cancelLine struct {
 	Line      string          `json:"line"`
 	Cancelled waybill.Decimal `json:"cancelled"`
 	Shipped   waybill.Decimal `json:"shipped"`
+	UOM       string          `json:"uom,omitzero"` // the base unit, where the line's does not come out even
 }
 
 // cancelLines tells of every line that the request is about.
@@ -218,11 +262,20 @@ func (c *composer) cancelLines() []cancelLine {
 		c.pic.eachLine(func(at int) {
 			if c.pic.concerns(q, at) {
 				qty, _ := c.d.lines.of(at)
-				out = append(out, cancelLine{Line: c.pic.info[at].Line, Cancelled: qty, Shipped: c.pic.q[waybill.Shipped][at]})
+				out = append(out, c.cancelLine(c.pic.info[at], qty, c.pic.q[waybill.Shipped][at]))
 			}
 		})
 	}
 	return out
+}
+
+func (c *composer) cancelLine(line *waybill.OrderLine, cancelled, shipped waybill.Decimal) cancelLine {
+	less, odd := c.s.inLineUnit(line, cancelled)
+	gone, odd2 := c.s.inLineUnit(line, shipped)
+	if base := named(odd, odd2); base != "" {
+		return cancelLine{Line: line.Line, Cancelled: cancelled, Shipped: shipped, UOM: base}
+	}
+	return cancelLine{Line: line.Line, Cancelled: less, Shipped: gone}
 }
 
 // shipmentData is what systems are told of a shipment.
@@ -259,13 +312,16 @@ func (c *composer) shipment() *shipmentData {
 
 // billData is what an invoice or a credit memo says beside its lines.
 type billData struct {
-	Shipment string           `json:"shipment"`
-	Posting  string           `json:"posting"` // key of what it bills or gives back
+	Shipment string           `json:"shipment,omitzero"`
+	Return   string           `json:"return,omitzero"`
+	Posting  string           `json:"posting,omitzero"` // key of what it bills or gives back
 	Customer string           `json:"customer,omitzero"`
 	PO       string           `json:"po,omitzero"`
 	Terms    string           `json:"terms,omitzero"`
 	Charges  []waybill.Charge `json:"charges"`
 	Tax      string           `json:"tax"`
+	// Lines of a return, with reason and disposition, as they were reported.
+	Lines []waybill.ReturnLine `json:"lines,omitzero"`
 }
 
 // chargeFreight is the code of a shipment's freight among an invoice's charges.
@@ -275,11 +331,21 @@ func (c *composer) billData() *billData {
 	o := c.pic.body
 	out := &billData{Shipment: c.s.shipmentOf(c.d), Posting: c.s.keyAt(c.d.of), Customer: o.Customer, PO: o.PO, Terms: o.Terms,
 		Tax: waybill.FormatAmount(c.d.tax, o.Currency)}
+	if f := c.s.returnFact(c.d.fact); f != nil && f.returned() != nil {
+		out.Return, out.Lines = f.subject, f.returned().Lines
+	}
+	out.Charges = c.charges()
+	return out
+}
+
+// charges are the order's, on the first document that asks for money, and the
+// freight of its shipment.
+func (c *composer) charges() (out []waybill.Charge) {
 	if c.d.first {
-		out.Charges = append(out.Charges, o.Charges...)
+		out = append(out, c.pic.body.Charges...)
 	}
 	if f := c.s.factOf(c.d.fact); c.d.freight && f != nil && f.shipment() != nil && !f.shipment().Freight.IsZero() {
-		out.Charges = append(out.Charges, waybill.Charge{Code: chargeFreight, Amount: f.shipment().Freight})
+		out = append(out, waybill.Charge{Code: chargeFreight, Amount: f.shipment().Freight})
 	}
 	return out
 }

@@ -28,10 +28,13 @@ type Decision struct {
 	SetTimers   []Timer
 	ClearTimers []string
 	// Watch and Unwatch name the entities ("customer:C1", "item:SKU") whose
-	// changes a held order wants to hear of, as entity.touched.
+	// changes a held order wants to hear of, as entity.touched; and the stock
+	// ("stock:SKU") that would cover a backorder, as stock.allotted.
 	Watch, Unwatch []string
 	// Refs are references by which the order can be found from now on.
 	Refs []Reference
+	// Past is what leaves the state of an [Endless] flow, to be kept for it.
+	Past []Past
 	// Missing is set where nothing was decided: attach these events and decide
 	// again.
 	Missing []string
@@ -100,6 +103,8 @@ func Decide(s *Sales, e *waybill.Event, p *Policy) Decision {
 	*r = round{s: s, p: p, now: e.RecordedAt}
 	r.fold(e)
 	r.look()
+	r.route()
+	r.giveUpRests()
 	r.mark()
 	r.plan()
 	r.withdraw()

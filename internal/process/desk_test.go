@@ -126,9 +126,14 @@ func (d *desk) settle(a *Settled) Decision {
 // find returns the newest delivery of a kind (and subject, where given) that
 // fits a state; states "" means any.
 func (d *desk) find(kind waybill.Kind, subject string, states ...string) *delivery {
+	return d.findAt("", kind, subject, states...)
+}
+
+// findAt is find among the deliveries to one target.
+func (d *desk) findAt(target string, kind waybill.Kind, subject string, states ...string) *delivery {
 	var best *delivery
 	for _, v := range d.lanes {
-		if v.Kind == kind && (subject == "" || d.name(v.Doc) == subject) && (len(states) == 0 || slices.Contains(states, v.state)) &&
+		if v.Kind == kind && (target == "" || v.Target == target) && (subject == "" || d.name(v.Doc) == subject) && (len(states) == 0 || slices.Contains(states, v.state)) &&
 			(best == nil || v.order > best.order) {
 			best = v
 		}
@@ -136,17 +141,20 @@ func (d *desk) find(kind waybill.Kind, subject string, states ...string) *delive
 	return best
 }
 
-// name is a document's subject for people: a posting's key becomes the
-// posting's own subject.
+// name is a document's subject for people: another document's key becomes that
+// document's own subject.
 func (d *desk) name(doc Doc) string {
-	if doc.Kind == waybill.Invoice {
-		for _, p := range d.s.docs {
-			if len(doc.Subject) >= waybill.KeyLength && p.key == doc.Subject[:waybill.KeyLength] {
-				return "of:" + p.subject + doc.Subject[waybill.KeyLength:]
-			}
+	subject := doc.Subject
+	for of := ""; ; of += "of:" {
+		at := -1
+		if len(subject) >= waybill.KeyLength {
+			at = d.s.byKey(subject[:waybill.KeyLength])
 		}
+		if at < 0 {
+			return of + subject
+		}
+		subject = d.s.docs[at].subject + subject[waybill.KeyLength:]
 	}
-	return doc.Subject
 }
 
 // refold decides all recorded events again from nothing, storing and loading

@@ -16,7 +16,7 @@ import (
 // that all keys of the order share.
 const (
 	blobFormat = 1
-	blobSchema = 1
+	blobSchema = 2 // 2: several warehouse orders
 )
 
 // Append writes the state behind b. The content of orders and shipments is not
@@ -32,10 +32,20 @@ func (s *Sales) Append(b []byte) []byte {
 	}
 	w.text("g", s.tag)
 	w.texts("l", s.table)
+	w.texts("b", s.sites)
 	w.number("z", w.base)
 	w.number("e", int64(s.epoch))
 	w.list("f", len(s.facts), func(i int) { w.fact(s.facts[i]) })
 	w.list("d", len(s.docs), func(i int) { w.doc(s.docs[i]) })
+	w.list("i", len(s.items), func(i int) {
+		it := &s.items[i]
+		w.text("k", it.SKU)
+		w.text("b", it.BaseUOM)
+		w.list("u", len(it.UOMs), func(n int) {
+			w.text("u", it.UOMs[n].UOM)
+			w.text("r", it.UOMs[n].Ratio.String())
+		})
+	})
 	w.list("h", len(s.holds), func(i int) {
 		h := s.holds[i]
 		w.text("k", h.kind)
@@ -220,6 +230,9 @@ func (w *writer) fact(f *fact) {
 	w.number("h", int64(f.byWarehouse))
 	w.number("b", int64(f.byBooks))
 	w.number("n", int64(f.answers))
+	w.number("R", int64(f.reading))
+	w.flag("V", f.void)
+	w.number("L", int64(f.late))
 }
 
 func (w *writer) doc(d *doc) {
@@ -239,6 +252,7 @@ func (w *writer) doc(d *doc) {
 	w.vector("a", d.again)
 	w.vector("j", d.rejected)
 	w.vector("w", d.before)
+	w.vector("B", d.freed)
 	w.flag("y", d.rest)
 	w.number("o", int64(d.of))
 	w.number("s", int64(d.supersedes))
@@ -252,6 +266,9 @@ func (w *writer) doc(d *doc) {
 	w.flag("b", d.byVersion)
 	w.text("z", d.answer)
 	w.flag("l", d.late)
+	if d.kind == waybill.Invoice {
+		w.number("T", d.terms-1)
+	}
 	w.text("m", d.ref)
 	w.text("d", d.code)
 }
@@ -275,6 +292,9 @@ var kindCodes = [...]struct {
 	{waybill.ShipmentPosting, "sp"}, {waybill.ShipmentReversal, "sr"}, {waybill.Invoice, "in"}, {waybill.CreditMemo, "cm"},
 	{waybill.OrderAcknowledgment, "oa"}, {waybill.ChangeAnswer, "ga"}, {waybill.CancellationAnswer, "xa"},
 	{waybill.Fulfilment, "ff"}, {waybill.FulfilmentUpdate, "fu"},
+	{waybill.PurchaseOrder, "po"}, {waybill.BackorderNotice, "bn"},
+	{waybill.ReturnAuthorization, "ra"}, {waybill.ReturnAdvice, "rv"}, {waybill.RefundNotice, "rn"},
+	{waybill.PaymentCapture, "pc"}, {waybill.PaymentReceipt, "pr"},
 }
 
 func codeOf(k waybill.Kind) string {
@@ -295,12 +315,18 @@ func kindOf(code string) waybill.Kind {
 	return waybill.Kind(code)
 }
 
+// keepsBody reports whether more of a fact is needed than its quantities: that
+// stays in the ledger.
+func (f family) keepsBody() bool {
+	return f == famOrder || f == famShipped || f == famReturned || f == famReturnRequested
+}
+
 // Missing lists the events whose data the state needs and does not hold: the
-// versions of the order and of its shipments. Nil when nothing is missing.
+// versions of the order, of its shipments and of its returns. Nil when nothing is missing.
 func (s *Sales) Missing() []string {
 	var out []string
 	for _, f := range s.facts {
-		if f.body == nil && (f.family == famOrder || f.family == famShipped) {
+		if f.body == nil && f.family.keepsBody() {
 			out = append(out, f.event)
 		}
 	}
@@ -323,6 +349,10 @@ func (s *Sales) Attach(eventID string, data []byte) error {
 			sh := new(waybill.Shipment)
 			err = waybill.Unmarshal(data, sh)
 			f.body = sh
+		case famReturned, famReturnRequested:
+			ret := new(waybill.Return)
+			err = waybill.Unmarshal(data, ret)
+			f.body = ret
 		default:
 			continue
 		}

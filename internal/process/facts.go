@@ -10,8 +10,11 @@ import (
 // warehouse would not take it any more.
 func (s *Sales) tooLate(f *fact) bool {
 	for i, d := range s.docs {
-		if d.kind == waybill.WarehouseOrderChange && d.version == f.version && s.changeOf(i) == changeLate {
+		switch {
+		case d.kind == waybill.WarehouseOrderChange && d.version == f.version && d.compensates == 0 && s.changeOf(i) == changeLate:
 			return true
+		case d.kind == waybill.PurchaseOrder && d.version < f.version && d.inBooks():
+			return true // a supplier that has the order can't be asked: there is no document for it
 		}
 	}
 	return false
@@ -65,27 +68,11 @@ func (f *fact) unit(i int) string {
 	return ""
 }
 
-// toBase converts a quantity of an order line to the line's base unit. Without
-// an item record the order line's own unit is the base (system contract G5),
-// and any other unit is unknown: ok is false, and the fact waits.
-func toBase(line *waybill.OrderLine, qty waybill.Decimal, uom string) (base waybill.Decimal, ok bool) {
-	return qty, uom == "" || uom == baseUnit(line)
-}
-
-// baseUnit is the unit in which a line is counted. A line without one counts
-// pieces.
-func baseUnit(line *waybill.OrderLine) string {
-	if line == nil || line.UOM == "" {
-		return "EA"
-	}
-	return line.UOM
-}
-
 // base returns a fact's quantities in base units.
 func (pic *picture) base(f *fact) vector {
 	same := true
 	for i, en := range f.lines {
-		q, _ := toBase(pic.info[en.line], en.qty, f.unit(i))
+		q, _ := pic.s.toBase(pic.info[en.line], en.qty, f.unit(i))
 		same = same && q.Equal(en.qty) && (i == 0 || f.lines[i-1].line < en.line)
 	}
 	if same {
@@ -93,7 +80,7 @@ func (pic *picture) base(f *fact) vector {
 	}
 	out := make(vector, 0, len(f.lines))
 	for i, en := range f.lines {
-		q, _ := toBase(pic.info[en.line], en.qty, f.unit(i))
+		q, _ := pic.s.toBase(pic.info[en.line], en.qty, f.unit(i))
 		out = out.put(en.line, q)
 	}
 	return out
@@ -101,6 +88,9 @@ func (pic *picture) base(f *fact) vector {
 
 // waits says what a fact waits for, in words; empty when it can be applied.
 func (pic *picture) waits(f *fact) (reason string) {
+	if f.void {
+		return ""
+	}
 	if pic.order == nil {
 		return "its order is not known yet"
 	}
@@ -109,15 +99,17 @@ func (pic *picture) waits(f *fact) (reason string) {
 		if line == nil {
 			return "line " + pic.s.table[en.line] + " is not in the order"
 		}
-		if _, ok := toBase(line, en.qty, f.unit(i)); !ok {
+		if _, ok := pic.s.toBase(line, en.qty, f.unit(i)); !ok {
 			return unknownUnit + " " + f.unit(i) + " for line " + pic.s.table[en.line]
 		}
 	}
 	switch f.family {
 	case famAccepted, famChanged, famChangeRefused, famCancelled, famCancelRefused, famClosed:
-		if !pic.s.isWarehouseOrder(f.subject) {
+		if pic.s.warehouseOrder(f.source, f.subject) < 0 {
 			return "no warehouse order " + f.subject + " is known"
 		}
+	case famReturned, famReturnRequested:
+		return pic.waitsForItem(f)
 	case famDelivered:
 		if pic.shipped(f.subject) == nil {
 			return "shipment " + f.subject + " is not known yet"
@@ -127,17 +119,6 @@ func (pic *picture) waits(f *fact) (reason string) {
 }
 
 const unknownUnit = "unknown unit"
-
-// isWarehouseOrder reports whether name is the key of a warehouse order that was
-// sent, or the number that the warehouse gave it.
-func (s *Sales) isWarehouseOrder(name string) bool {
-	for _, d := range s.docs {
-		if d.kind == waybill.WarehouseOrder && d.attempt > 0 && name != "" && (d.key == name || d.ref == name) {
-			return true
-		}
-	}
-	return false
-}
 
 // shipped returns the version in force of a shipment; nil when there is none.
 func (pic *picture) shipped(id string) *fact {
@@ -209,6 +190,10 @@ func (pic *picture) adoptSubject(versions []*fact, tell *round) {
 		pic.supersede(f, versions[top], tell)
 	}
 	f := versions[top]
+	if f.void && f.family != famShipped {
+		tell.at(f, Ignored, Voided)
+		return
+	}
 	if d := pic.s.echo(f); d != nil {
 		tell.at(f, Ignored, "echo of document "+d.key)
 		return
@@ -238,14 +223,18 @@ func (pic *picture) placeVersions(versions []*fact, tell *round) {
 			pic.supersede(f, pic.order, tell)
 		}
 	}
-	if len(versions) > 1 && versions[0].version == versions[1].version {
+	if len(versions) > 1 && versions[0].version == versions[1].version && versions[0].reading == versions[1].reading {
 		pic.conflicts = append(pic.conflicts, versions[0])
 	}
 }
 
 func (pic *picture) supersede(f, by *fact, tell *round) {
 	reason := "a newer version is in force"
-	if f.version == by.version {
+	switch {
+	case f.version != by.version:
+	case f.reading != by.reading:
+		reason = "its message was read again, as event " + by.event
+	default:
 		reason = "the same version with other content is in force"
 		if f.family != famOrder {
 			pic.conflicts = append(pic.conflicts, by)
@@ -258,7 +247,9 @@ func (pic *picture) supersede(f, by *fact, tell *round) {
 func (r *round) at(f *fact, p FactPlace, reason string) {
 	if r != nil && f.place != p {
 		f.place = p
-		r.place(f.event, p, reason)
+		if f.event != "" { // not of Waybill's own making
+			r.place(f.event, p, reason)
+		}
 	}
 }
 
@@ -270,7 +261,7 @@ func (pic *picture) apply(f *fact) {
 	case famCancelled:
 		pic.confirmed = append(pic.confirmed, f)
 	case famClosed:
-		pic.closed = true
+		pic.close(pic.s.warehouseOrder(f.source, f.subject) + 1)
 	case famAllocated:
 		pic.q[waybill.Allocated].add(pic.base(f))
 	case famPicked:
@@ -280,11 +271,15 @@ func (pic *picture) apply(f *fact) {
 	case famShipped:
 		pic.shipments = append(pic.shipments, f)
 		pic.q[waybill.Shipped].add(pic.base(f))
-		pic.closed = pic.closed || f.final && pic.released
+		if f.final {
+			pic.close(f.answers)
+		}
 	case famDelivered:
 		pic.q[waybill.Delivered].add(pic.base(pic.shipped(f.subject)))
 	case famReturned:
-		pic.q[waybill.Returned].add(pic.base(f))
+		pic.returned(f)
+	case famReturnRequested:
+		pic.requested = append(pic.requested, f)
 	case famInvoiced:
 		pic.q[waybill.Invoiced].add(pic.base(f))
 	case famCredited:

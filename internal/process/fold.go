@@ -32,6 +32,18 @@ func (r *round) fold(e *waybill.Event) {
 		if t, err := body[Fired](e); err == nil {
 			r.fired(t.Name)
 		}
+	case waybill.DuplicateFound:
+		if d, err := body[Duplicate](e); err == nil {
+			r.duplicate(d)
+		}
+	case waybill.ItemKnown:
+		if it, err := body[Item](e); err == nil && it.SKU != "" && it.BaseUOM != "" {
+			r.learn(it)
+		}
+	case waybill.StockAllotted:
+		if a, err := body[Allotted](e); err == nil {
+			r.allot(a)
+		}
 	case waybill.EntityTouched:
 		if t, err := body[Touched](e); err == nil {
 			r.touched(t)
@@ -74,6 +86,9 @@ func (r *round) fact(e *waybill.Event) {
 		return
 	}
 	copy(f.digest[:], digest[:])
+	if e.Replaces != "" && !r.reread(f, e) {
+		return
+	}
 	r.keep(f)
 }
 
@@ -114,6 +129,10 @@ func (r *round) keep(f *fact) {
 		if r.s.facts[at].event != f.event {
 			r.place(f.event, Ignored, "same fact as event "+r.s.facts[at].event)
 		}
+		return
+	}
+	if known := r.s.readAs(f, at); known != nil {
+		r.place(f.event, Ignored, "same fact as event "+known.event)
 		return
 	}
 	r.s.facts = slices.Insert(r.s.facts, at, f)
@@ -180,7 +199,8 @@ func (r *round) read(f *fact, e *waybill.Event) error {
 			return err
 		}
 		f.subject, f.body, f.final = named(f.subject, sh.Shipment), sh, sh.Final
-		f.when = r.leftAt(sh, e)
+		f.when = r.leftAt(sh.ShippedAt, e)
+		f.answers = r.sentFor(f)
 		r.readLines(f, sh.Lines)
 		f.all = false
 	case famDelivered:
@@ -197,12 +217,13 @@ func (r *round) read(f *fact, e *waybill.Event) error {
 		f.subject = named(f.subject, p.Invoice)
 		r.readLines(f, r.ours(p))
 		f.all = false
-	case famReturned:
+	case famReturned, famReturnRequested:
 		ret, err := body[waybill.Return](e)
 		if err != nil {
 			return err
 		}
-		f.subject = named(f.subject, ret.Return)
+		f.subject, f.body = named(f.subject, ret.Return), ret
+		f.when = r.leftAt("", e)
 		r.readLines(f, cameBack(ret))
 		f.all = false
 	case famAllocated, famPicked, famPacked:
@@ -220,7 +241,7 @@ func (r *round) read(f *fact, e *waybill.Event) error {
 		}
 		f.subject = named(f.subject, w.WarehouseOrder)
 		r.readLines(f, w.Lines)
-		f.answers = r.answered(f.family)
+		f.answers = r.answered(f)
 	}
 	return nil
 }
@@ -283,46 +304,28 @@ func (r *round) ours(p *waybill.Posting) []waybill.LineQty {
 	return out
 }
 
-// cameBack are the quantities of a return.
+// cameBack are the quantities of a return that name their line. Those that name
+// an item are found by it once the order is known.
 func cameBack(ret *waybill.Return) []waybill.LineQty {
 	out := make([]waybill.LineQty, 0, len(ret.Lines))
 	for _, l := range ret.Lines {
-		out = append(out, waybill.LineQty{Line: l.Line, Qty: l.Qty, UOM: l.UOM})
+		if l.Line != "" {
+			out = append(out, waybill.LineQty{Line: l.Line, Qty: l.Qty, UOM: l.UOM})
+		}
 	}
 	return out
 }
 
-// leftAt is when a shipment left the building, by the warehouse's word.
-func (r *round) leftAt(sh *waybill.Shipment, e *waybill.Event) int64 {
-	if t, err := time.Parse(time.RFC3339Nano, sh.ShippedAt); err == nil {
+// leftAt is when a shipment left the building, by the warehouse's word, or a
+// return came back.
+func (r *round) leftAt(stated string, e *waybill.Event) int64 {
+	if t, err := time.Parse(time.RFC3339Nano, stated); err == nil {
 		return t.UnixMilli()
 	}
 	if !e.OccurredAt.IsZero() {
 		return e.OccurredAt.UnixMilli()
 	}
 	return millis(r.now)
-}
-
-// answered finds the document that a warehouse's answer is about: of the
-// changes, or of the cancellations, the one attempted last. A warehouse names
-// its order, not the request.
-func (r *round) answered(f family) int {
-	var kind waybill.Kind
-	switch f {
-	case famChanged, famChangeRefused:
-		kind = waybill.WarehouseOrderChange
-	case famCancelled, famCancelRefused:
-		kind = waybill.WarehouseOrderCancel
-	default:
-		return 0
-	}
-	last, at := 0, 0
-	for i, d := range r.s.docs {
-		if d.kind == kind && d.attempt > last {
-			last, at = d.attempt, i+1
-		}
-	}
-	return at
 }
 
 // command does what an operator asks.
@@ -350,7 +353,21 @@ func (r *round) command(c *Command, e *waybill.Event) {
 			version: 1, at: millis(r.now), all: true})
 	case SettleExcess:
 		s.excess = true
+	case ReleaseBackorder:
+		r.releaseAll()
 	}
+}
+
+// duplicate holds an order that may be another one sent twice. Once the ERP has
+// it there is nothing left to stop.
+func (r *round) duplicate(d *Duplicate) {
+	s := r.s
+	if !r.p.DuplicatePO || r.erpHolds() || slices.ContainsFunc(s.holds, func(h hold) bool { return h.kind == holdDuplicate }) {
+		return
+	}
+	s.holds = append(s.holds, hold{kind: holdDuplicate, since: millis(r.now),
+		reason: "order " + d.Order + " of the same buyer has the same purchase order number"})
+	s.epoch++
 }
 
 // own is the source of facts that Waybill's own operators state.

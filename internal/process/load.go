@@ -16,10 +16,10 @@ func Load(b []byte) (*Sales, error) {
 	if len(b) < 2 {
 		return nil, errors.New("load order state: it is cut short; refold it from the ledger")
 	}
-	if b[0] != blobFormat || b[1] != blobSchema {
+	if b[0] != blobFormat || b[1] < 1 || b[1] > blobSchema {
 		return nil, fmt.Errorf("load order state: format %d schema %d is newer than this program; run the newer one", b[0], b[1])
 	}
-	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(b[2:])), s: &Sales{}}
+	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(b[2:])), schema: b[1], s: &Sales{}}
 	r.state()
 	if r.err == nil {
 		r.err = r.join()
@@ -33,6 +33,7 @@ func Load(b []byte) (*Sales, error) {
 // reader reads what writer wrote. The first error stops it.
 type reader struct {
 	dec     *jsontext.Decoder
+	schema  byte
 	s       *Sales
 	err     error
 	base    int64
@@ -150,12 +151,16 @@ func (r *reader) state() {
 			s.tag = r.text()
 		case "l":
 			s.table = r.texts()
+		case "b":
+			s.sites = r.texts()
 		case "z":
 			r.base = r.number()
 		case "f":
 			r.array(r.fact)
 		case "d":
 			r.array(r.doc)
+		case "i":
+			r.array(r.item)
 		case "h":
 			r.array(r.hold)
 		case "x":
@@ -182,6 +187,45 @@ func (r *reader) state() {
 			r.unknown(name)
 		}
 	})
+}
+
+func (r *reader) item() {
+	var it Item
+	r.object(func(name string) {
+		switch name {
+		case "k":
+			it.SKU = r.text()
+		case "b":
+			it.BaseUOM = r.text()
+		case "u":
+			r.array(func() { it.UOMs = append(it.UOMs, r.unit()) })
+		default:
+			r.unknown(name)
+		}
+	})
+	r.s.items = append(r.s.items, it)
+}
+
+func (r *reader) unit() (u waybill.UOM) {
+	r.object(func(name string) {
+		switch name {
+		case "u":
+			u.UOM = r.text()
+		case "r":
+			u.Ratio = r.decimal()
+		default:
+			r.unknown(name)
+		}
+	})
+	return u
+}
+
+func (r *reader) decimal() waybill.Decimal {
+	d, err := waybill.ParseDecimal(r.text())
+	if err != nil && r.err == nil {
+		r.err = err
+	}
+	return d
 }
 
 func (r *reader) hold() {
@@ -270,7 +314,7 @@ func (r *reader) fact() {
 			r.factOfKind(f, name)
 		}
 	})
-	if f.family == famShipped && f.when == 0 {
+	if f.family != famOrder && f.family.keepsBody() && f.when == 0 {
 		f.when = r.base
 	}
 	r.s.facts = append(r.s.facts, f)
@@ -300,13 +344,19 @@ func (r *reader) factOfKind(f *fact, name string) {
 		f.byBooks = int(r.number())
 	case "n":
 		f.answers = int(r.number())
+	case "R":
+		f.reading = int(r.number())
+	case "V":
+		f.void = r.flag()
+	case "L":
+		f.late = int(r.number())
 	default:
 		r.unknown(name)
 	}
 }
 
 func (r *reader) doc() {
-	d := &doc{version: 1, state: done, attempt: r.attempt + 1, epoch: r.s.epoch}
+	d := &doc{version: 1, terms: 1, state: done, attempt: r.attempt + 1, epoch: r.s.epoch}
 	target, carried := int64(0), int64(0)
 	r.object(func(name string) {
 		switch name {
@@ -355,6 +405,10 @@ func (r *reader) docOfKind(d *doc, name string) {
 		d.rejected = r.vector()
 	case "w":
 		d.before = r.vector()
+	case "B":
+		d.freed = r.vector()
+	case "T":
+		d.terms = 1 + r.number()
 	case "y":
 		d.rest = r.flag()
 	case "s":
@@ -366,11 +420,7 @@ func (r *reader) docOfKind(d *doc, name string) {
 	case "g":
 		d.freight = r.flag()
 	case "x":
-		tax, err := waybill.ParseDecimal(r.text())
-		if err != nil && r.err == nil {
-			r.err = err
-		}
-		d.tax = tax
+		d.tax = r.decimal()
 	case "b":
 		d.byVersion = r.flag()
 	case "z":
@@ -418,6 +468,11 @@ func (r *reader) join() error {
 		}
 		if d.subject == "" {
 			d.subject = s.defaultSubject(d)
+		}
+	}
+	for _, f := range s.facts {
+		if r.schema == 1 && f.family == famShipped { // it did not say which warehouse order it is about: there was one
+			f.answers = s.latestOrder(f.source)
 		}
 	}
 	return nil

@@ -13,16 +13,20 @@ func (r *round) plan() {
 	if r.pic.body == nil {
 		return
 	}
-	r.rests()       // lines that a target wants once more
-	r.check()       // erp order_check; holds
-	r.accept()      // erp sales_order
-	r.change()      // wms warehouse_order_change, erp sales_order_change, channel change_answer
-	r.cancel()      // wms warehouse_order_cancel, erp sales_order_cancel, channel cancellation_answer
-	r.release()     // wms warehouse_order
-	r.acknowledge() // channel order_acknowledgment
-	r.ship()        // channel fulfilment, fulfilment_update
-	r.post()        // erp shipment_posting, shipment_reversal
-	r.bill()        // erp invoice, credit_memo
+	r.rests()         // lines that a target wants once more
+	r.check()         // erp order_check; holds
+	r.accept()        // erp sales_order
+	r.change()        // wms warehouse_order_change, erp sales_order_change, channel change_answer
+	r.cancel()        // wms warehouse_order_cancel, erp sales_order_cancel, channel cancellation_answer
+	r.release()       // wms warehouse_order, supplier purchase_order
+	r.notify()        // channel backorder_notice
+	r.acknowledge()   // channel order_acknowledgment
+	r.ship()          // channel fulfilment, fulfilment_update
+	r.capture()       // channel payment_capture, erp payment_receipt
+	r.post()          // erp shipment_posting, shipment_reversal
+	r.bill()          // erp invoice, credit_memo
+	r.authorize()     // channel return_authorization, wms return_advice
+	r.giveBackMoney() // erp credit_memo, channel refund_notice
 }
 
 // want is one document of the plan.
@@ -146,7 +150,7 @@ func (r *round) mark() {
 		s.top = o.version
 		s.epoch++
 	}
-	if n := len(r.pic.requests); n > s.asked {
+	if n := r.pic.heard(); n > s.asked {
 		s.asked = n
 		s.epoch++
 	}
@@ -162,6 +166,16 @@ func (r *round) mark() {
 	}
 }
 
+// heard counts the cancel requests that somebody made.
+func (pic *picture) heard() (n int) {
+	for i := range pic.requests {
+		if pic.requests[i].f.event != "" {
+			n++
+		}
+	}
+	return n
+}
+
 // rests sees to what targets left of a document to be tried again: it stays
 // wanted until it is applied, or given up for good.
 func (r *round) rests() {
@@ -169,7 +183,7 @@ func (r *round) rests() {
 		if !d.rest || r.s.current(d.kind, d.target, d.subject) != d {
 			continue
 		}
-		if r.held() && (d.kind == waybill.SalesOrder || d.kind == waybill.WarehouseOrder) {
+		if r.held() && (d.kind == waybill.SalesOrder || releases(d.kind)) {
 			continue
 		}
 		r.want(want{kind: d.kind, target: d.target, subject: d.subject, fact: d.fact, of: d.of, compensates: d.compensates,

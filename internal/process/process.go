@@ -10,8 +10,9 @@
 // That is why the order in which messages arrive cannot matter.
 //
 // The plan reads top to bottom in plan.go; each of its steps is a file: check,
-// accept, change, cancel, release, ship, bill. The rules are W4 of the system
-// contract, and every document carries the rule that asked for it.
+// accept, change, cancel, release, backorder, ship, capture, bill, returns. The
+// rules are W4 of the system contract, and every document carries the rule that
+// asked for it.
 //
 // The package does no I/O and knows no clock: now is the time at which the
 // event was recorded.
@@ -30,6 +31,10 @@ type Policy struct {
 	Company   string         // of orders that name none
 	Zone      *time.Location // of the company; nil means UTC
 	ERP, WMS  string         // the systems by role; "" means none, and its documents are not wanted
+	Supplier  string         // ships drop-ship orders; "" means none
+	// Routes say which of several warehouse systems ships a line; the first that
+	// fits. What none fits is shipped by WMS.
+	Routes []Route
 	// Channels are the systems that place orders, by their names.
 	Channels map[string]Channel
 	// HoldRecheck is the time between two checks of a held order.
@@ -37,6 +42,12 @@ type Policy struct {
 	// Limbo is how long a fact may wait for its order, line, unit, shipment or
 	// warehouse order before a person is asked.
 	Limbo time.Duration
+	// DuplicatePO holds an order whose buyer has another open order under the same
+	// purchase order number, until an operator releases it.
+	DuplicatePO bool
+	// Backorder is what becomes of what a warehouse leaves when it closes short;
+	// empty means wait.
+	Backorder BackorderPolicy
 	// PriceTolerance and OverShip are fractions (0.02 is two percent): how far
 	// the ERP's price may differ from the order's, and how much more than
 	// ordered may ship and be invoiced without asking.
@@ -47,6 +58,9 @@ type Policy struct {
 type Channel struct {
 	Prefix    string // of its orders' names (system contract G4)
 	Documents bool   // it takes acknowledgments, fulfilments and answers
+	Captures  bool   // it takes the buyer's money when goods ship: payment_capture
+	// Availability: it takes inventory_availability.
+	Availability bool
 	// Restates: it sends the whole order again at any change of it, also at
 	// those that Waybill caused; a version that says the same is no change.
 	Restates bool
@@ -57,6 +71,31 @@ func (p *Policy) zone() *time.Location {
 		return time.UTC
 	}
 	return p.Zone
+}
+
+// BackorderPolicy says what becomes of the rest of an order that its warehouse
+// closed short (system contract W4.3).
+type BackorderPolicy string
+
+// The policies of backorders.
+const (
+	BackorderWait       BackorderPolicy = "wait"        // it is owed until stock covers it or an operator releases it
+	BackorderCancelRest BackorderPolicy = "cancel_rest" // it is cancelled
+)
+
+// Duplicate is the data of duplicate.found: another open order of the same buyer
+// has the same purchase order number.
+type Duplicate struct {
+	Order string `json:"order"`
+}
+
+// Allotted is the data of stock.allotted: an inventory position covers the whole
+// backorder of these lines, and that part of it is theirs. What was allotted is
+// sent to the line's warehouse again.
+type Allotted struct {
+	Position  string            `json:"position"`  // the event of the inventory.position
+	Warehouse string            `json:"warehouse"` // the position's
+	Lines     []waybill.LineQty `json:"lines"`     // in the base unit
 }
 
 // Attempted is the data of document.attempted: the first attempt is committed,
@@ -99,6 +138,11 @@ const (
 	Release      Verb = "release"       // lift all holds, without a check
 	Cancel       Verb = "cancel"        // as a cancel request for all that is open
 	SettleExcess Verb = "settle_excess" // what shipped above the order may be invoiced
+	// ReleaseBackorder sends all that is backordered to its warehouse again,
+	// whatever is in stock.
+	ReleaseBackorder Verb = "release_backorder"
+	// Replay asks anew what the order needs, by the policy in force.
+	Replay Verb = "replay"
 )
 
 // Command is the data of command.given.

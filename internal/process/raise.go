@@ -2,6 +2,7 @@ package process
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ func (r *round) raise() {
 	a.facts()
 	a.documents()
 	a.quantities()
+	a.returns()
+	a.captures()
 	s := r.s
 	kept := s.open[:0:0]
 	for _, k := range s.open {
@@ -70,6 +73,10 @@ func (a *alarms) facts() {
 		a.add("shipment_number_taken", f.subject, "", "two systems report a shipment "+f.subject+"; the one of "+f.source+" counts for nothing",
 			"have one of them number its shipments apart and send it again")
 	}
+	if f := a.s.readLate(a.pic.order); f != nil {
+		a.add("order_read_again", named("order", f.subject), "", "the order's message was read again and says something else than the documents that its systems hold",
+			"look at what they hold, and have "+f.source+" send a newer version of the order: it is brought to them as a change")
+	}
 	for _, f := range a.s.of(famChangeRefused) {
 		if at := f.answers - 1; at >= 0 && a.s.docs[at].state == done && !a.s.docs[at].late {
 			a.add("change_contradicted", a.s.docs[at].key, "", "the warehouse applied a change and then refused it",
@@ -91,7 +98,7 @@ var factNames = map[family]string{
 	famChangeRefused: "the refused change of warehouse order", famCancelled: "the cancellation of warehouse order",
 	famCancelRefused: "the refused cancellation of warehouse order", famClosed: "the closing of warehouse order",
 	famAllocated: "allocation", famPicked: "pick", famPacked: "pack", famShipped: "shipment", famDelivered: "the delivery of shipment",
-	famReturned: "return", famInvoiced: "invoice", famCredited: "credit",
+	famReturned: "return", famReturnRequested: "the request of return", famInvoiced: "invoice", famCredited: "credit",
 }
 
 // documents looks at refusals.
@@ -155,11 +162,26 @@ func (a *alarms) quantities() {
 		a.add("split_ship_complete", a.s.ref, "", "the order shall ship complete and a part of it has shipped",
 			"tell the buyer, and ask the warehouse for the rest; the part is posted and billed as any other")
 	}
-	if pic.body.Type == waybill.OrderDropShip && a.booked() && !shippedAny && a.toDeliver() {
+	if pic.body.Type == waybill.OrderDropShip && a.p.Supplier == "" && a.booked() && !shippedAny && a.toDeliver() {
 		a.add("no_supplier", a.s.ref, "", "a drop-ship order goes to a supplier, and none is connected",
 			"order the goods from the supplier; its shipment is taken in as a warehouse's")
 	}
-	if pic.surplus {
+	for at, l := range pic.info {
+		if l != nil && a.s.sites != nil && a.booked() && l.IsStock() && a.s.siteOf(at) == "" && pic.goal[at].Cmp(pic.q[waybill.Shipped][at]) > 0 {
+			a.add("no_warehouse", a.s.ref, l.Line, "no route sends line "+l.Line+" to a warehouse",
+				"add a route that fits it, or name a warehouse for what no route fits; the other lines go on")
+		}
+	}
+	for i, at := range pic.orders {
+		if version, _ := a.s.versionAt(at); !pic.shut[i] && version > pic.order.version {
+			if _, asked := a.goesBack(at, version); !asked {
+				continue
+			}
+			a.add("warehouses_disagree", a.s.docs[at].key, "", a.s.docs[at].target+" works by version "+strconv.FormatInt(version, 10)+
+				", which another warehouse would not take, and will not go back", "ask it by which quantities it works, and enter a change or a cancellation for the difference")
+		}
+	}
+	if pic.lost != nil {
 		a.add("warehouse_cancelled", a.s.ref, "", "the warehouse cancelled goods that nobody asked it to cancel",
 			"cancel them for the buyer too, or have them shipped from elsewhere; they count as backordered")
 	}
@@ -239,7 +261,9 @@ func (r *round) clear(name string) {
 	}
 }
 
-// watch names what a held order waits to hear of.
+// watch names what the order waits to hear of: what a held one is stopped by,
+// the records of items whose units facts wait for, and the stock of what is
+// backordered.
 func (r *round) watch() {
 	var names []string
 	if r.heldByCheck() && !r.erpHolds() {
@@ -250,6 +274,16 @@ func (r *round) watch() {
 			if name := "item:" + l.SKU; l.SKU != "" && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
+		}
+	}
+	for _, sku := range r.pic.unitsAwaited() {
+		if name := "item:" + sku; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, b := range r.pic.backorders() {
+		if name := "stock:" + b.SKU; b.SKU != "" && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	for _, n := range r.s.watching {

@@ -23,10 +23,34 @@ func (r *round) booked() bool {
 	return r.p.ERP == "" || r.s.applied(waybill.SalesOrder, r.p.ERP, r.s.ref)
 }
 
-// release sends the goods that are still open to the warehouse, not before the
-// requested day (W4.1).
+// release sends the goods that are still open to their warehouses, not before
+// the requested day; and what a warehouse left, when it may be tried again
+// (W4.1, W4.3).
 func (r *round) release() {
-	if r.p.WMS == "" || r.stands(waybill.WarehouseOrder, r.p.WMS, r.s.ref) || !r.booked() || r.held() || r.pic.body.Type == waybill.OrderDropShip {
+	if len(r.pic.orders) > 0 && r.s.sites == nil && !r.pic.q[waybill.Backordered].any() || !r.booked() || r.held() {
+		return
+	}
+	r.releaseBackorders()
+	switch {
+	case r.s.sites != nil:
+		for _, system := range r.s.sitesOf() {
+			r.releaseTo(waybill.WarehouseOrder, system)
+		}
+	case r.pic.body.Type == waybill.OrderDropShip:
+		r.releaseTo(waybill.PurchaseOrder, r.p.Supplier)
+	default:
+		r.releaseTo(waybill.WarehouseOrder, r.p.WMS)
+	}
+}
+
+// releaseTo makes a system's first warehouse order.
+func (r *round) releaseTo(kind waybill.Kind, system string) {
+	for _, at := range r.pic.orders {
+		if r.s.sites == nil || r.s.docs[at].target == system {
+			return
+		}
+	}
+	if system == "" {
 		return
 	}
 	if due, later := r.shipDay(); later {
@@ -34,21 +58,24 @@ func (r *round) release() {
 		r.set(TimerRelease, due)
 		return
 	}
-	lines := r.open()
+	lines := r.open(system)
 	if lines == nil {
 		return
 	}
-	r.want(want{kind: waybill.WarehouseOrder, target: r.p.WMS, subject: r.s.ref, version: r.pic.order.version,
-		lines: func() vector { return lines },
-		why:   "W4.1 the order is accepted and may be shipped"})
+	why := "W4.1 the order is accepted and may be shipped"
+	if kind == waybill.PurchaseOrder {
+		why = "W4.2 the order is accepted and the supplier ships it"
+	}
+	r.want(want{kind: kind, target: system, subject: r.s.ref, version: r.pic.order.version,
+		lines: func() vector { return lines }, why: why})
 }
 
-// open is what of the goods is neither cancelled nor shipped, without the lines
-// that the ERP rejected.
-func (r *round) open() vector {
+// open is what of a system's goods is neither cancelled nor shipped, without the
+// lines that the ERP rejected.
+func (r *round) open(system string) vector {
 	rest := r.s.row()
 	for at := range rest {
-		if r.pic.stock(at) && r.pic.accepted(at) {
+		if site := r.s.siteOf(at); (site == "" || site == system) && r.pic.stock(at) && r.pic.accepted(at) {
 			rest[at] = r.pic.goal[at].Sub(r.pic.q[waybill.Shipped][at])
 		}
 	}

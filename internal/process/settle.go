@@ -18,6 +18,9 @@ func (r *round) attempt(key string) {
 	if !d.rest {
 		r.takeAccount(d, at)
 	}
+	if o := s.inForce(); o != nil && d.kind == waybill.Invoice {
+		d.terms = o.version
+	}
 	s.ordinal++
 	d.state, d.attempt, d.epoch = attempted, s.ordinal, s.epoch
 }
@@ -26,18 +29,22 @@ func (r *round) attempt(key string) {
 // must be asked before the document counts as attempted.
 func (r *round) takeAccount(d *doc, at int) {
 	s := r.s
-	if len(s.of(famCancel)) == 0 && (d.kind != waybill.WarehouseOrder || len(s.of(famShipped)) == 0) {
+	if len(s.of(famCancel)) == 0 && (!releases(d.kind) || len(s.of(famShipped)) == 0) {
 		return
 	}
 	pic := s.look(nil)
 	switch d.kind {
-	case waybill.WarehouseOrder:
+	case waybill.WarehouseOrder, waybill.PurchaseOrder:
 		d.before = pic.q[waybill.Shipped].positive()
-		r.account(pic, func(q *request) bool { return q.decided && !q.late }, func(f *fact) { f.byWarehouse = at + 1 })
+		r.account(pic, func(q *request) bool { return !q.late }, func(f *fact) {
+			if f.byWarehouse == 0 {
+				f.byWarehouse = at + 1
+			}
+		})
 	case waybill.SalesOrder, waybill.SalesOrderChange:
-		r.account(pic, func(q *request) bool { return q.decided && !q.late }, func(f *fact) { f.byBooks = at + 1 })
+		r.account(pic, func(q *request) bool { return !q.late && (q.decided || q.given.any()) }, func(f *fact) { f.byBooks = at + 1 })
 	case waybill.SalesOrderCancel, waybill.WarehouseOrderCancel, waybill.CancellationAnswer:
-		r.account(pic, func(q *request) bool { return q.f.subject == d.subject }, func(*fact) {})
+		r.account(pic, func(q *request) bool { return q.f.subject == d.subject || d.asksFor(q.f.subject) }, func(*fact) {})
 	}
 }
 
@@ -55,6 +62,12 @@ func (r *round) account(pic *picture, concerned func(q *request) bool, note func
 			r.s.ordinal++
 			q.f.fix = r.s.ordinal
 			q.f.lines, q.f.units, q.f.all = q.asked.positive(), nil, false
+			if len(r.s.items) > 0 { // facts are kept in the units of the lines
+				for n := range q.f.lines {
+					en := &q.f.lines[n]
+					en.qty = en.qty.Quo(r.s.perLineUnit(pic.info[en.line]))
+				}
+			}
 		}
 	}
 }

@@ -23,9 +23,11 @@ type Sales struct {
 	tag    string // what all its keys begin with
 
 	table []string // ids of lines, in the order in which they were first named
+	sites []string // by line: the system that ships it; nil where one ships all
 	facts []*fact  // by family, source, subject, then highest version, then lowest digest
 	docs  []*doc   // in the order of their first decision
 
+	items    []Item // whose units are known
 	holds    []hold
 	open     []ExceptionKey // raised and not cleared
 	timers   []Timer
@@ -61,6 +63,7 @@ const (
 	famReturned
 	famInvoiced
 	famCredited
+	famReturnRequested
 )
 
 // families maps the types of fact that the flow of an order uses.
@@ -80,6 +83,7 @@ var families = map[waybill.EventType]family{
 	waybill.ShipmentConfirmed:           famShipped,
 	waybill.ShipmentDelivered:           famDelivered,
 	waybill.ReturnReceived:              famReturned,
+	waybill.ReturnRequested:             famReturnRequested,
 	waybill.InvoicePosted:               famInvoiced,
 	waybill.CreditPosted:                famCredited,
 }
@@ -124,6 +128,10 @@ type fact struct {
 	place   FactPlace
 	expired bool // its time in limbo is over
 
+	reading int  // counts how often its message was read again
+	late    int  // of a later reading of the order: the last first attempt before it
+	void    bool // by this reading, its message does not say it any more
+
 	// Of an order's version:
 	changed bool // it came as order.changed
 	round   int  // of its check
@@ -138,10 +146,11 @@ type fact struct {
 	// documents that already took it into account, by place + 1.
 	fix, byWarehouse, byBooks int
 
-	// Of a warehouse's answer: the document that it answers, by place + 1.
+	// Of a warehouse's answer: the document that it answers, by place + 1. Of a
+	// shipment, and of a rest that is given up: the warehouse order it is about.
 	answers int
 
-	body any // *waybill.Order or *waybill.Shipment; nil until attached
+	body any // *waybill.Order, *waybill.Shipment or *waybill.Return; nil until attached
 }
 
 // verdict is what a version's check came to.
@@ -184,15 +193,17 @@ type doc struct {
 	rejected vector // lines that the target will not take (207)
 	rest     bool   // it carries only what an earlier revision left to try again
 
-	of          int    // place + 1 of the document it follows from: an invoice's posting, a credit's reversal
+	of          int    // place + 1 of the document it follows from: an invoice's posting, a credit's reversal, a backorder's closed order
 	supersedes  int    // place + 1
 	compensates int    // place + 1
 	fact        string // event of the shipment version it carries
 	first       bool   // an invoice with the order's charges
 	freight     bool   // an invoice with its shipment's freight
 	tax         waybill.Decimal
+	terms       int64  // of an invoice: the version of the order whose prices it has
 	byVersion   bool   // a sales_order_change that carries a version, not a cancellation
 	before      vector // of a warehouse order: what had shipped when it was made
+	freed       vector // of a closed warehouse order: backorders that may be released
 	answer      string // of an answer: accepted, partial, too_late
 	late        bool   // a change or cancellation that the warehouse (or an operator's skip) refused
 	ref         string // the target's own number
@@ -222,7 +233,14 @@ type hold struct {
 	since  int64 // Unix milliseconds
 }
 
-const holdManual = "manual"
+// The holds that only an operator lifts.
+const (
+	holdManual    = "manual"
+	holdDuplicate = "duplicate_po"
+)
+
+// byCheck reports whether a check can lift the hold.
+func (h hold) byCheck() bool { return h.kind != holdManual && h.kind != holdDuplicate }
 
 // New returns the state of an order of which nothing is known yet.
 func New(ref string, p *Policy) *Sales {
@@ -260,14 +278,17 @@ func (s *Sales) find(id string, near int) int {
 }
 
 // compareFacts orders facts so that within one subject the version in force
-// comes first: the highest, and of two contents of one version the one with the
-// lower digest.
+// comes first: the highest, of one version its last reading, and of two contents
+// of it the one with the lower digest.
 func compareFacts(a, b *fact) int {
 	if c := compareSubjects(a, b); c != 0 {
 		return c
 	}
 	if a.version != b.version {
 		return -cmp.Compare(a.version, b.version)
+	}
+	if a.reading != b.reading {
+		return -cmp.Compare(a.reading, b.reading)
 	}
 	return slices.Compare(a.digest[:], b.digest[:])
 }

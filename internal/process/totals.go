@@ -20,19 +20,25 @@ type picture struct {
 	q        [waybill.StageCount]row
 	goal     row // ordered − cancelled: what shall be delivered
 	taken    row // invoiced by the ERP's own doing
+	gave     row // credited by the ERP's own doing; nil where it did not
 	books    row // the totals that the ERP's order carries, or will when it answers
 	rejected []bool
 
 	shipments []*fact   // in force
 	confirmed []*fact   // warehouse_order.cancelled in force
+	pools     []pool    // what they confirmed, by warehouse order
 	requests  []request // cancel requests in force, in the order in which they count
-	conflicts []*fact   // in force, with another content of the same version
-	twins     []*fact   // shipments whose number another system used as well
+	returns   []comeback
+	requested []*fact // returns that the buyer asked for
+	conflicts []*fact // in force, with another content of the same version
+	twins     []*fact // shipments whose number another system used as well
 
-	released bool // the warehouse holds its order, or may hold it
-	closed   bool // the warehouse ships no more
-	surplus  bool // the warehouse cancelled what nobody asked it to
-	goods    bool // the order has lines of stock
+	orders []int  // places of the warehouse orders with their warehouses, by attempt
+	shut   []bool // by orders: it is closed, its warehouse ships no more of it
+	at     []int  // by line: its warehouse order's index + 1; nil where one has all lines
+	lost   row    // what warehouses cancelled that nobody asked them to
+
+	goods bool // the order has lines of stock
 }
 
 // scratch is the memory that one call works in. Orders at rest hold none.
@@ -43,6 +49,7 @@ type scratch struct {
 	used int
 	info []*waybill.OrderLine
 	bits []bool
+	shut []bool
 
 	places []int
 }
@@ -107,10 +114,15 @@ func (s *Sales) look(tell *round) *picture {
 		pic.q[i] = s.row()
 	}
 	pic.goal, pic.taken, pic.books = s.row(), s.row(), s.row()
-	pic.released = s.isReleased()
+	pic.findOrders()
 	pic.demand()
 	pic.adopt(tell)
+	pic.placeLines()
 	copy(pic.taken, pic.q[waybill.Invoiced])
+	if pic.q[waybill.Credited].any() {
+		pic.gave = s.row()
+		copy(pic.gave, pic.q[waybill.Credited])
+	}
 	pic.receipts()
 	pic.weigh()
 	return pic
@@ -142,7 +154,7 @@ func (pic *picture) demand() {
 			}
 			pic.info[at] = l
 			pic.gone[at] = f != pic.order
-			pic.q[waybill.Ordered][at] = l.Qty
+			pic.q[waybill.Ordered][at], _ = pic.s.toBase(l, l.Qty, "")
 			pic.goods = pic.goods || l.IsStock()
 		}
 	}
@@ -153,15 +165,9 @@ func (pic *picture) stock(line int) bool { return pic.info[line] != nil && pic.i
 
 // receipts adds what the systems' answers say to the totals.
 func (pic *picture) receipts() {
-	warehouse, last := (*doc)(nil), 0
-	for i, d := range pic.s.docs {
+	for _, d := range pic.s.docs {
 		pic.reject(d)
 		switch {
-		case d.kind == waybill.WarehouseOrder && d.state == done,
-			d.kind == waybill.WarehouseOrderChange && pic.s.changeOf(i) == changeTaken:
-			if d.attempt > last && !d.rest {
-				warehouse, last = d, d.attempt
-			}
 		case d.state != done:
 		case d.kind == waybill.ShipmentPosting:
 			pic.q[waybill.Posted].add(d.lines)
@@ -173,15 +179,7 @@ func (pic *picture) receipts() {
 			pic.q[waybill.Credited].add(d.lines)
 		}
 	}
-	if warehouse == nil {
-		return
-	}
-	pic.q[waybill.Released].add(warehouse.lines)
-	for _, d := range pic.s.docs { // lines that the warehouse took at a second try
-		if d.rest && d.state == done && d.kind == warehouse.kind && d.subject == warehouse.subject {
-			pic.q[waybill.Released].add(d.lines)
-		}
-	}
+	pic.releasedLines()
 }
 
 // reject keeps the lines that the ERP will not take: later documents name the
@@ -203,17 +201,6 @@ func (pic *picture) reject(d *doc) {
 	for _, en := range d.rejected {
 		pic.rejected[en.line] = true
 	}
-}
-
-// isReleased reports whether the warehouse holds the order or may hold it: the
-// first attempt of its document was made, and not refused.
-func (s *Sales) isReleased() bool {
-	for _, d := range s.docs {
-		if d.kind == waybill.WarehouseOrder && d.inBooks() {
-			return true
-		}
-	}
-	return false
 }
 
 // LineTotals are a line's quantities by stage.

@@ -90,7 +90,7 @@ type call struct {
 	kind  map[string]string // F=1@12:freight
 }
 
-var optionNames = []string{"v", "po", "customer", "type", "ship", "tax", "charge", "freight", "sku", "at", "from", "complete", "currency", "why", "tracking", "own"}
+var optionNames = []string{"v", "po", "customer", "type", "ship", "tax", "charge", "freight", "sku", "at", "from", "complete", "currency", "why", "tracking", "own", "route", "to", "order"}
 
 func parseCall(in string) call {
 	f := strings.Fields(in)
@@ -98,7 +98,7 @@ func parseCall(in string) call {
 	for _, w := range f[1:] {
 		name, value, assigned := strings.Cut(w, "=")
 		switch {
-		case !assigned:
+		case !assigned || strings.HasPrefix(w, "@"):
 			c.words = append(c.words, w)
 		case slices.Contains(optionNames, name):
 			c.opts[name] = value
@@ -161,6 +161,8 @@ func (s *stagehand) play(in string) []string {
 		return s.show(c)
 	case "view":
 		return s.viewLines()
+	case "backorders":
+		return s.backorders()
 	case "raw": // raw order.placed {"lines":…}: data as a source sent it
 		typ, data, _ := strings.Cut(strings.TrimPrefix(in, "raw "), " ")
 		return s.say(s.tell(waybill.Event{Type: waybill.EventType(typ), Source: "wms", Subject: "RAW", Data: jsontext.Value(data)}))
@@ -181,6 +183,14 @@ func (s *stagehand) policy(c call) []string {
 			s.p.WMS = ""
 		case "no-channel":
 			s.p.Channels = map[string]Channel{"shop": {}}
+		case "cancel-rest":
+			s.p.Backorder = BackorderCancelRest
+		case "duplicate-po":
+			s.p.DuplicatePO = true
+		case "captures":
+			s.p.Channels["shop"] = Channel{Documents: true, Captures: true}
+		case "supplier":
+			s.p.Supplier = "supplier"
 		}
 	}
 	if v := c.opts["own"]; v != "" {
@@ -192,6 +202,11 @@ func (s *stagehand) policy(c call) []string {
 			s.p.OverShip = l.Qty
 		case "tolerance":
 			s.p.PriceTolerance = l.Qty
+		}
+	}
+	for _, to := range strings.Split(c.opts["route"], ",") { // SKU-2:west
+		if sku, system, ok := strings.Cut(to, ":"); ok {
+			s.p.Routes = append(s.p.Routes, Route{SKUs: []string{sku}, System: system})
 		}
 	}
 	s.s = New("SO-1", s.p)
@@ -207,7 +222,7 @@ var eventVerbs = map[string]waybill.EventType{
 	"shipped": waybill.ShipmentConfirmed, "delivered": waybill.ShipmentDelivered, "invoiced": waybill.InvoicePosted,
 	"credited": waybill.CreditPosted, "hold": waybill.CommandGiven, "release": waybill.CommandGiven,
 	"recheck": waybill.CommandGiven, "op-cancel": waybill.CommandGiven, "settle-excess": waybill.CommandGiven,
-	"timer": waybill.TimerFired, "touched": waybill.EntityTouched, "returned": waybill.ReturnReceived, "paid": waybill.InvoicePaid,
+	"release-backorder": waybill.CommandGiven, "allotted": waybill.StockAllotted, "item": waybill.ItemKnown, "duplicate": waybill.DuplicateFound, "timer": waybill.TimerFired, "touched": waybill.EntityTouched, "returned": waybill.ReturnReceived, "return-requested": waybill.ReturnRequested, "paid": waybill.InvoicePaid,
 }
 
 // event makes the event of a command.
@@ -223,10 +238,17 @@ func (s *stagehand) event(c call) (waybill.Event, bool) {
 	case waybill.OrderCancelRequested:
 		e.Source, e.Subject = "shop", c.word(0)
 		e.Body = &waybill.CancelRequest{Order: "SO-1", Request: c.word(0), Version: c.version(), Lines: c.lines}
-	case waybill.ReturnReceived:
-		ret := &waybill.Return{Return: c.word(0), Order: "SO-1"}
+	case waybill.ReturnReceived, waybill.ReturnRequested:
+		if typ == waybill.ReturnRequested {
+			e.Source = "shop"
+		}
+		ret := &waybill.Return{Return: c.word(0), Order: "SO-1", Version: c.version()}
 		for _, l := range c.lines {
-			ret.Lines = append(ret.Lines, waybill.ReturnLine{Line: l.Line, Qty: l.Qty})
+			line := waybill.ReturnLine{Line: l.Line, Qty: l.Qty, UOM: l.UOM, Disposition: c.kind[l.Line]}
+			if strings.HasPrefix(l.Line, "SKU-") {
+				line.Line, line.SKU = "", l.Line
+			}
+			ret.Lines = append(ret.Lines, line)
 		}
 		e.Subject, e.Body = c.word(0), ret
 	case waybill.AllocationConfirmed, waybill.PickConfirmed, waybill.PackConfirmed:
@@ -243,21 +265,41 @@ func (s *stagehand) event(c call) (waybill.Event, bool) {
 		e.Source, e.Body = "waybill", &Command{Command: verbs[c.verb], Reason: c.opts["why"], Actor: "ops", ID: c.word(0)}
 	case waybill.TimerFired:
 		e.Source, e.Body = "waybill", &Fired{Name: c.word(0)}
+	case waybill.StockAllotted:
+		e.Source, e.Body = "waybill", &Allotted{Position: "E0", Warehouse: "MAIN", Lines: c.lines}
+	case waybill.DuplicateFound:
+		e.Source, e.Body = "waybill", &Duplicate{Order: c.word(0)}
+	case waybill.ItemKnown: // item SKU-1 EA CS=12
+		it := &Item{SKU: c.word(0), BaseUOM: c.word(1)}
+		for _, l := range c.lines {
+			it.UOMs = append(it.UOMs, waybill.UOM{UOM: l.Line, Ratio: l.Qty})
+		}
+		e.Source, e.Body = "waybill", it
 	case waybill.EntityTouched:
 		e.Source, e.Body = "waybill", &Touched{Kind: c.word(0), ID: c.word(1)}
 	default:
 		name := c.word(0)
-		if name == "" {
-			if v := s.find(waybill.WarehouseOrder, ""); v != nil {
-				name = v.Key
-			}
+		if v := s.sent(waybill.WarehouseOrder, e.Source, name); v != nil {
+			name = v.Key
 		}
 		e.Subject, e.Body = name, &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: name, Version: c.version(), Lines: c.lines}
 	}
 	return e, ok
 }
 
-var verbs = map[string]Verb{"hold": Hold, "release": Release, "recheck": Recheck, "op-cancel": Cancel, "settle-excess": SettleExcess}
+// sent finds the warehouse order that a warehouse speaks of: by its subject, or
+// the one it had last.
+func (s *stagehand) sent(kind waybill.Kind, target, subject string) (last *delivery) {
+	for _, v := range s.lanes {
+		named := subject == "" && v.state == "sent" || subject != "" && s.name(v.Doc) == subject
+		if v.Kind == kind && v.Target == target && named && (last == nil || v.order > last.order) {
+			last = v
+		}
+	}
+	return last
+}
+
+var verbs = map[string]Verb{"hold": Hold, "release": Release, "recheck": Recheck, "op-cancel": Cancel, "settle-excess": SettleExcess, "release-backorder": ReleaseBackorder}
 
 func (s *stagehand) order(c call) *waybill.Order {
 	o := &waybill.Order{Order: "SO-1", Version: c.version(), Customer: "C1", Currency: "EUR", PO: c.opts["po"],
@@ -305,7 +347,7 @@ func (s *stagehand) pick(c call, states ...string) (v *delivery, rest []string) 
 	if len(rest) > 0 && s.find(kind, rest[0]) != nil {
 		subject, rest = rest[0], rest[1:]
 	}
-	v = s.find(kind, subject, states...)
+	v = s.findAt(c.opts["to"], kind, subject, states...)
 	if v == nil {
 		s.t.Fatalf("%s %s: no such document in state %v", c.verb, strings.Join(c.words, " "), states)
 	}
@@ -485,6 +527,15 @@ func (s *stagehand) show(c call) []string {
 		s.t.Fatal(err)
 	}
 	return []string{"  " + string(out)}
+}
+
+// backorders prints what waits for stock.
+func (s *stagehand) backorders() []string {
+	out := []string{}
+	for _, b := range s.s.Backorders() {
+		out = append(out, fmt.Sprintf("  %s %s: %s from %s, whole order %t", b.Line, b.SKU, b.Qty, b.System, b.Whole))
+	}
+	return out
 }
 
 // viewLines prints status, holds and every line's quantities that are not zero.

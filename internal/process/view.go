@@ -18,6 +18,9 @@ type View struct {
 	Shipments []ShipmentView `json:"shipments"`
 	Invoices  []InvoiceView  `json:"invoices"`
 	Lines     []LineView     `json:"lines"`
+	// Stock is there where the reference names an item, a receipt or a transfer
+	// and no order; the fields of orders are empty then.
+	Stock *StockView `json:"stock,omitzero"`
 }
 
 // HoldView is a reason why the order does not go on.
@@ -73,6 +76,9 @@ func (s *Sales) View() View {
 		v.Holds = append(v.Holds, HoldView{Kind: h.kind, Reason: h.reason, Line: h.line, Since: instant(h.since)})
 	}
 	for _, f := range pic.shipments {
+		if f.void {
+			continue
+		}
 		v.Shipments = append(v.Shipments, ShipmentView{Shipment: f.subject, Lines: pic.quantities(pic.base(f))})
 	}
 	for _, d := range s.docs {
@@ -87,7 +93,7 @@ func (s *Sales) View() View {
 	}
 	pic.eachLine(func(at int) {
 		l, q := pic.info[at], &pic.q
-		v.Lines = append(v.Lines, LineView{Line: l.Line, SKU: l.SKU, BaseUOM: baseUnit(l),
+		v.Lines = append(v.Lines, LineView{Line: l.Line, SKU: l.SKU, BaseUOM: s.baseUnit(l),
 			Ordered: q[waybill.Ordered][at], Cancelled: q[waybill.Cancelled][at], Released: q[waybill.Released][at],
 			Allocated: q[waybill.Allocated][at], Picked: q[waybill.Picked][at], Packed: q[waybill.Packed][at],
 			Shipped: q[waybill.Shipped][at], Delivered: q[waybill.Delivered][at], Posted: q[waybill.Posted][at],
@@ -97,12 +103,19 @@ func (s *Sales) View() View {
 	return v
 }
 
-// quantities writes a vector with the ids of its lines.
+// quantities writes a vector with the ids of its lines, in the order's order, in
+// base units.
 func (pic *picture) quantities(v vector) []waybill.LineQty {
 	out := make([]waybill.LineQty, 0, len(v))
-	for _, en := range v {
-		out = append(out, waybill.LineQty{Line: pic.s.table[en.line], Qty: en.qty})
-	}
+	pic.eachLine(func(at int) {
+		if qty, has := v.of(at); has {
+			l := waybill.LineQty{Line: pic.s.table[at], Qty: qty}
+			if base := pic.s.baseUnit(pic.info[at]); base != lineUnit(pic.info[at]) {
+				l.UOM = base
+			}
+			out = append(out, l)
+		}
+	})
 	return out
 }
 
@@ -192,7 +205,9 @@ func (s *Sales) factRefs(out []Reference, f *fact) []Reference {
 	case famReturned:
 		add(f.source, refReturn, f.subject)
 	case famCancel:
-		add(f.source, refCancelRequest, f.subject)
+		if f.event != "" {
+			add(f.source, refCancelRequest, f.subject)
+		}
 	case famAccepted, famClosed:
 		if !strings.HasPrefix(f.subject, s.tag) { // the warehouse's number, not the document's key
 			add(f.source, refWarehouse, f.subject)

@@ -21,15 +21,30 @@ type walk struct {
 	orders   map[int64]*waybill.Order
 	changed  map[int64]bool
 	requests []string
-	wmsTold  map[string]waybill.Decimal // cancelled by the warehouse, by line
+	wmsTold  map[string]waybill.Decimal // cancelled by the warehouse, by its order and line
 	answered map[string]bool            // warehouse_order_cancel by key
 	asked    int                        // answers to changes
 	quiet    bool                       // targets apply everything
 	strange  bool                       // the ERP bills by its own doing
 }
 
+// walkPolicy draws one warehouse or two, and what becomes of a rest.
+func walkPolicy(rt *rapid.T) *Policy {
+	p := testPolicy()
+	if rapid.IntRange(0, 2).Draw(rt, "warehouses") == 0 {
+		p.Routes = []Route{{SKUs: []string{"S2"}, System: "west"}}
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "rest") == 0 {
+		p.Backorder = BackorderCancelRest
+	}
+	if rapid.IntRange(0, 3).Draw(rt, "captures") == 0 {
+		p.Channels["shop"] = Channel{Documents: true, Captures: true}
+	}
+	return p
+}
+
 func newWalk(rt *rapid.T) *walk {
-	return &walk{desk: newDesk(rt, testPolicy()), rt: rt, versions: map[string]int64{}, shipped: map[string]map[string]waybill.Decimal{},
+	return &walk{desk: newDesk(rt, walkPolicy(rt)), rt: rt, versions: map[string]int64{}, shipped: map[string]map[string]waybill.Decimal{},
 		orders: map[int64]*waybill.Order{}, changed: map[int64]bool{}, wmsTold: map[string]waybill.Decimal{}, answered: map[string]bool{}}
 }
 
@@ -41,7 +56,7 @@ func (w *walk) qty(label string, lo, hi int) waybill.Decimal {
 
 // step does one thing that may happen.
 func (w *walk) step() {
-	switch k := w.draw("step", 0, 23); {
+	switch k := w.draw("step", 0, 27); {
 	case k < 6:
 		w.attemptHead()
 	case k < 11:
@@ -64,6 +79,12 @@ func (w *walk) step() {
 		w.decideChange()
 	case k == 21 && w.draw("closes", 0, 3) == 0:
 		w.tellWarehouse(waybill.WarehouseOrderClosed, 1, nil)
+	case k == 23:
+		w.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill", Body: &Command{Command: ReleaseBackorder}})
+	case k == 24:
+		w.allot()
+	case k < 27 && k > 24:
+		w.tellReturn()
 	case k == 22 && w.strange:
 		w.tellInvoice()
 	default:
@@ -96,6 +117,38 @@ func (w *walk) tellOrder() {
 	w.tell(waybill.Event{Type: typ, Source: "shop", Version: v, Body: o})
 }
 
+// tellReturn tells that something came back: by line, or by item alone.
+func (w *walk) tellReturn() {
+	id := "RMA-" + strconv.Itoa(w.draw("return", 1, 2))
+	v := int64(w.draw("version", 1, 3))
+	typ := []waybill.EventType{waybill.ReturnRequested, waybill.ReturnReceived}[w.draw("received", 0, 1)]
+	key := string(typ) + id + "/" + strconv.FormatInt(v, 10)
+	if w.versions[key] != 0 {
+		return
+	}
+	w.versions[key] = v
+	ret := &waybill.Return{Return: id, Order: "SO-1", Version: v, Lines: []waybill.ReturnLine{{Line: "1", Qty: w.qty("back", 0, 3)}}}
+	if w.draw("by item", 0, 2) == 0 {
+		ret.Lines[0].Line, ret.Lines[0].SKU = "", "S1"
+	}
+	if w.draw("rejected", 0, 4) == 0 {
+		ret.Lines = append(ret.Lines, waybill.ReturnLine{Line: "2", Qty: w.qty("back", 1, 2), Disposition: "reject"})
+	}
+	w.tell(waybill.Event{Type: typ, Source: map[waybill.EventType]string{waybill.ReturnRequested: "shop", waybill.ReturnReceived: "wms"}[typ],
+		Subject: id, Version: v, Body: ret})
+}
+
+// allot covers one of the backorders, as the engine does.
+func (w *walk) allot() {
+	waiting := w.s.Backorders()
+	if len(waiting) == 0 {
+		return
+	}
+	b := waiting[w.draw("backorder", 0, len(waiting)-1)]
+	w.tell(waybill.Event{Type: waybill.StockAllotted, Source: "waybill",
+		Body: &Allotted{Position: "E0", Lines: []waybill.LineQty{{Line: b.Line, Qty: b.Qty}}}})
+}
+
 func (w *walk) tellCancel() {
 	id := "R-" + strconv.Itoa(w.draw("request", 1, 4))
 	if slices.Contains(w.requests, id) {
@@ -118,7 +171,7 @@ func (w *walk) tellShipment() {
 	}
 	w.versions[key] = v
 	lines := map[string]waybill.Decimal{"1": w.qty("shipped", 0, 4)}
-	sh := &waybill.Shipment{Order: "SO-1", Shipment: id, Version: v, ShippedAt: "2026-03-02T15:04:05Z",
+	sh := &waybill.Shipment{Order: "SO-1", Shipment: id, Version: v, ShippedAt: "2026-03-02T15:04:05Z", Final: w.draw("final", 0, 4) == 0,
 		Lines: []waybill.LineQty{{Line: "1", Qty: lines["1"], UOM: "EA"}}}
 	if w.draw("both lines", 0, 2) == 0 {
 		lines["2"] = w.qty("shipped", 0, 3)
@@ -127,7 +180,11 @@ func (w *walk) tellShipment() {
 	if v > w.versions[id] {
 		w.versions[id], w.shipped[id] = v, lines
 	}
-	w.tell(waybill.Event{Type: waybill.ShipmentConfirmed, Source: "wms", Subject: id, Version: v, Body: sh})
+	source := w.p.WMS
+	if len(w.p.Routes) > 0 && id == "SH-2" {
+		source = "west"
+	}
+	w.tell(waybill.Event{Type: waybill.ShipmentConfirmed, Source: source, Subject: id, Version: v, Body: sh})
 }
 
 func (w *walk) tellProgress() {
@@ -145,11 +202,18 @@ func (w *walk) command() {
 
 // tellWarehouse tells something about the warehouse's order, known or not.
 func (w *walk) tellWarehouse(typ waybill.EventType, version int64, lines []waybill.LineQty) {
-	name := "WO-NONE"
-	if v := w.find(waybill.WarehouseOrder, ""); v != nil {
-		name = v.Key
+	name, source := "WO-NONE", "wms"
+	var orders []*delivery
+	for _, v := range w.all() {
+		if v.Kind == waybill.WarehouseOrder {
+			orders = append(orders, v)
+		}
 	}
-	w.tell(waybill.Event{Type: typ, Source: "wms", Subject: name, Version: version,
+	if len(orders) > 0 {
+		v := orders[w.draw("warehouse order", 0, len(orders)-1)]
+		name, source = v.Key, v.Target
+	}
+	w.tell(waybill.Event{Type: typ, Source: source, Subject: name, Version: version,
 		Body: &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: name, Version: version, Lines: lines}})
 }
 
@@ -179,7 +243,7 @@ func (w *walk) tellInvoice() {
 // on its way, waits refused in its lane, or is pending.
 func (w *walk) heads() []*delivery {
 	var out []*delivery
-	for _, target := range []string{"erp", "shop", "wms"} {
+	for _, target := range []string{"erp", "shop", "west", "wms"} {
 		var head *delivery
 		for _, v := range w.lanes {
 			if v.Target != target {
@@ -280,16 +344,19 @@ func (w *walk) answerAsWarehouse() {
 			continue
 		}
 		w.answered[v.Key] = true
-		order := w.find(waybill.WarehouseOrder, "")
-		rep := &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: order.Key, Version: int64(len(w.answered))}
-		e := waybill.Event{Type: waybill.WarehouseOrderCancelRefused, Source: "wms", Subject: order.Key, Version: rep.Version, Body: rep}
+		var about header
+		if err := waybill.Unmarshal(v.sent.Data, &about); err != nil {
+			w.rt.Fatal(err)
+		}
+		rep := &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: about.WarehouseOrder, Version: int64(len(w.answered))}
+		e := waybill.Event{Type: waybill.WarehouseOrderCancelRefused, Source: v.Target, Subject: about.WarehouseOrder, Version: rep.Version, Body: rep}
 		if w.quiet || w.draw("cancels", 0, 3) > 0 {
 			e.Type = waybill.WarehouseOrderCancelled
 			for _, l := range v.sent.Lines { // what it has cancelled so far, all told
-				w.wmsTold[l.Line] = w.wmsTold[l.Line].Add(l.Qty)
+				w.wmsTold[about.WarehouseOrder+l.Line] = w.wmsTold[about.WarehouseOrder+l.Line].Add(l.Qty)
 			}
 			for _, line := range []string{"1", "2"} {
-				if q := w.wmsTold[line]; q.Sign() > 0 {
+				if q := w.wmsTold[about.WarehouseOrder+line]; q.Sign() > 0 {
 					rep.Lines = append(rep.Lines, waybill.LineQty{Line: line, Qty: q})
 				}
 			}
@@ -354,4 +421,26 @@ func quantitiesOf(v *delivery) map[string]waybill.Decimal {
 		}
 	}
 	return out
+}
+
+// attempt checks what a warehouse is sent before it is: all that is owed of a
+// line and not with a warehouse, and nothing twice.
+func (w *walk) attempt(key string) {
+	v := w.lanes[key]
+	owed := map[string]waybill.Decimal{}
+	for _, l := range w.s.Totals() {
+		owed[l.Line] = l.Quantities.Open()
+		if v.Subject != "SO-1" {
+			owed[l.Line] = l.Quantities[waybill.Backordered]
+		}
+	}
+	sent, _ := w.desk.attempt(key)
+	if v.Kind != waybill.WarehouseOrder || v.Front {
+		return
+	}
+	for _, l := range sent.Lines {
+		if !l.Qty.Equal(owed[l.Line]) {
+			w.rt.Fatalf("line %s: %s are sent to %s, %s are owed\n%s", l.Line, l.Qty, v.Target, owed[l.Line], w.story())
+		}
+	}
 }
