@@ -24,6 +24,10 @@ var ErrNotFound = errors.New("not found")
 // drops its memory and starts over.
 var ErrFenced = errors.New("the shard has a newer owner")
 
+// ErrNotCommitted is returned by a commit of which it is known that nothing was
+// written and nothing will be. The same batch may be tried again.
+var ErrNotCommitted = errors.New("the batch was not committed")
+
 // Store is a database that keeps Waybill's promises. Reads are safe for
 // concurrent use; writes go through one Tx at a time per owner.
 type Store interface {
@@ -32,6 +36,7 @@ type Store interface {
 	exception.Reader
 	audit.Reader
 	TimerReader
+	Leases
 
 	// Begin starts the one write transaction of a batch.
 	Begin(ctx context.Context) (Tx, error)
@@ -52,6 +57,42 @@ type Store interface {
 	Close() error
 }
 
+// Leases let several replicas share the shards of one database. A replica keeps
+// a lease by the store's own clock; while it lasts, nobody else gets the shards
+// that the replica acquired. What makes a mistake harmless is not the lease but
+// the epoch, which rises whenever a shard is acquired and which every batch
+// compares: a replica that missed the end of its lease writes nothing.
+//
+// The embedded database has one owner, the process that opened it, and its
+// leases never end.
+type Leases interface {
+	// AcquireShards takes or extends the replica's lease, and makes it the owner
+	// of those of the shards that are nobody's, its own already, or of a replica
+	// whose lease has run out. It returns the heads of those it got; ids reserved
+	// from now on are above all under which the shards were written.
+	AcquireShards(ctx context.Context, replica string, shards []int, lease time.Duration) ([]ledger.Head, error)
+	// Renew extends a lease that has not run out; otherwise it answers ErrFenced,
+	// and the replica must acquire its shards again.
+	Renew(ctx context.Context, replica string, lease time.Duration) error
+	// Release lets shards go, once the replica's last batch on them has ended.
+	Release(ctx context.Context, replica string, shards []int) error
+	// Owners says who owns what and until when.
+	Owners(ctx context.Context) (Owners, error)
+}
+
+// Owners are the replicas that have a lease, in the order of their names.
+type Owners struct {
+	Now      time.Time // by the store's own clock; zero where there is no replica
+	Replicas []Owner
+}
+
+// Owner is one replica.
+type Owner struct {
+	Replica string
+	Expires time.Time // of its lease, by the store's own clock; zero: never
+	Shards  []int     // rising
+}
+
 // Statistics count what a store did since it was opened.
 type Statistics struct {
 	Commits      int64
@@ -67,8 +108,9 @@ type Tx interface {
 	KeepMessages(ctx context.Context, ms []ledger.Message) ([]*ledger.Message, error)
 	// Write writes the rest of the batch.
 	Write(ctx context.Context, b *Batch) error
-	// Commit makes the batch durable. When it fails the outcome is unknown:
-	// the caller drops its memory and reads again.
+	// Commit makes the batch durable. ErrNotCommitted says that it is not and
+	// will not be; any other error leaves the outcome unknown. In both cases the
+	// caller drops its memory and reads again.
 	Commit(ctx context.Context) error
 	// Rollback drops the batch; harmless after Commit.
 	Rollback() error
@@ -82,6 +124,7 @@ type Batch struct {
 	Events         []ledger.Event
 	EventStates    []ledger.StateChange
 	References     []ledger.Reference // repetitions are ignored
+	Past           []ledger.Past      // inserted, or replaced by waybill and name
 	Deliveries     []lane.Delivery    // inserted, or replaced by id
 	Bodies         []lane.Body
 	Attempts       []lane.Attempt
@@ -118,6 +161,7 @@ type Watch struct {
 type TimerReader interface {
 	// Timers streams all timers, soonest first.
 	Timers(ctx context.Context, each func(Timer) error) error
-	// Watching lists the waybills that watch an entity.
-	Watching(ctx context.Context, entity string, limit int) ([]int64, error)
+	// Watching lists the waybills that watch an entity, those with an id above
+	// after, in rising order.
+	Watching(ctx context.Context, entity string, after int64, limit int) ([]int64, error)
 }

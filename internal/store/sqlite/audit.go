@@ -21,9 +21,9 @@ const (
 )
 
 func (w *writer) insertAudit(ctx context.Context, e *audit.Entry) error {
-	w.arena.reset()
+	w.arena.Reset()
 	_, err := w.auditInsert.exec(ctx, e.Seq, micros(e.At), e.Actor, e.Action, e.Object, e.Reason,
-		w.arena.pack(e.Before), w.arena.pack(e.After), e.Prev[:], e.Hash[:])
+		w.arena.Pack(e.Before), w.arena.Pack(e.After), e.Prev[:], e.Hash[:])
 	return writing(err, "audit entry %d", e.Seq)
 }
 

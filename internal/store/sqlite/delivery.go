@@ -39,6 +39,13 @@ const (
 		FROM delivery INDEXED BY delivery_waybill
 		WHERE waybill = ?3 AND id > ?1` + deliveryFilter
 
+	// The condition is that of the index delivery_item, word for word.
+	deliveriesOfItem = deliveryColumns + `
+		FROM delivery INDEXED BY delivery_item
+		WHERE waybill = ? AND (kind = 'inventory_adjustment' AND state NOT IN ('done', 'skipped')
+			OR kind = 'inventory_availability' AND state NOT IN ('done', 'skipped', 'cancelled'))
+		ORDER BY id`
+
 	deliveriesInState = deliveryColumns + `
 		FROM delivery INDEXED BY delivery_state
 		WHERE state = ?5 AND state <> 'done' AND id > ?1` + deliveryFilter
@@ -54,55 +61,18 @@ const (
 		ORDER BY id`
 )
 
-// deliveryFormat is the first byte of what is packed of a delivery.
-const deliveryFormat = 1
-
-// decided codes what was decided of a document and never changes.
-func (c *codec) decided(d *lane.Delivery) {
-	text(c, &d.Lane)
-	text(c, &d.Subject)
-	number(c, &d.Revision)
-	text(c, &d.Supersedes)
-	text(c, &d.Compensates)
-	text(c, &d.Why)
-	c.moment(&d.DecidedAt)
-}
-
-// progress codes what became of it so far.
-func (c *codec) progress(d *lane.Delivery) {
-	number(c, &d.Version)
-	number(c, &d.Event)
-	c.flag(&d.Front)
-	number(c, &d.After)
-	text(c, &d.Reason)
-	text(c, &d.Detail)
-	text(c, &d.Hold)
-	number(c, &d.Attempts)
-	c.moment(&d.StartedAt)
-	c.moment(&d.Deadline)
-	c.moment(&d.EndedAt)
-	text(c, &d.Outcome)
-	number(c, &d.Epoch)
-	number(c, &d.Failures)
-	c.moment(&d.AckBy)
-	text(c, &d.Ref)
-	number(c, &d.N)
-	c.digest(&d.Digest)
-	c.moment(&d.SettledAt)
-}
-
 // writeDelivery replaces a delivery, or inserts it. Ids rise, so one above all
 // others is new.
 func (w *writer) writeDelivery(ctx context.Context, d *lane.Delivery) error {
-	w.arena.reset()
-	progress := w.arena.code(deliveryFormat, func(c *codec) { c.progress(d) })
+	w.arena.Reset()
+	progress := w.arena.Progress(d)
 	if d.ID <= w.newestDelivery {
 		n, err := w.deliveryUpdate.exec(ctx, d.Seq, string(d.State), string(d.Next), micros(d.Due), progress, d.ID)
 		if err != nil || n > 0 {
 			return writing(err, "delivery %d (%s)", d.ID, d.Key)
 		}
 	}
-	decided := w.arena.code(deliveryFormat, func(c *codec) { c.decided(d) })
+	decided := w.arena.Decided(d)
 	_, err := w.deliveryInsert.exec(ctx, d.ID, d.Waybill, int64(d.Shard), d.Key, d.Target, string(d.Kind), decided,
 		d.Seq, string(d.State), string(d.Next), micros(d.Due), progress)
 	w.newestDelivery = max(w.newestDelivery, d.ID)
@@ -121,6 +91,12 @@ func (s *Store) DeliveriesOf(ctx context.Context, waybill int64) ([]lane.Deliver
 	return ds, reading(err, "deliveries of waybill %d", waybill)
 }
 
+// DeliveriesOfItem implements lane.Reader.
+func (s *Store) DeliveriesOfItem(ctx context.Context, waybill int64) ([]lane.Delivery, error) {
+	ds, err := collect(ctx, s.deliveriesOfItem, scanDelivery, waybill)
+	return ds, reading(err, "open deliveries of waybill %d", waybill)
+}
+
 // Deliveries implements lane.Reader.
 func (s *Store) Deliveries(ctx context.Context, q lane.Query) ([]lane.Delivery, error) {
 	st := s.deliveriesAll
@@ -137,8 +113,8 @@ func (s *Store) Deliveries(ctx context.Context, q lane.Query) ([]lane.Delivery, 
 }
 
 func scanDelivery(r row) (d lane.Delivery, err error) {
-	err = r.Scan(&d.ID, &d.Waybill, &d.Shard, &d.Key, &d.Target, &d.Kind, toFields{deliveryFormat, func(c *codec) { c.decided(&d) }},
-		&d.Seq, &d.State, &d.Next, toTime{&d.Due}, toFields{deliveryFormat, func(c *codec) { c.progress(&d) }})
+	err = r.Scan(&d.ID, &d.Waybill, &d.Shard, &d.Key, &d.Target, &d.Kind, toDecided{&d},
+		&d.Seq, &d.State, &d.Next, toTime{&d.Due}, toProgress{&d})
 	return d, err
 }
 
@@ -185,8 +161,8 @@ func scanAttempt(r row) (a lane.Attempt, err error) {
 }
 
 func (w *writer) insertBody(ctx context.Context, b *lane.Body) error {
-	w.arena.reset()
-	_, err := w.bodyInsert.exec(ctx, b.Delivery, b.ContentType, w.arena.pack(b.Bytes))
+	w.arena.Reset()
+	_, err := w.bodyInsert.exec(ctx, b.Delivery, b.ContentType, w.arena.Pack(b.Bytes))
 	return writing(err, "the body of delivery %d", b.Delivery)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/waybillhq/waybill/internal/ledger"
 	"github.com/waybillhq/waybill/internal/store"
+	"github.com/waybillhq/waybill/internal/store/packed"
 )
 
 const (
@@ -54,8 +55,8 @@ func (w *writer) insertMessage(ctx context.Context, m *ledger.Message) (*ledger.
 	if n == 0 {
 		return w.knownMessage(ctx, m)
 	}
-	w.arena.reset()
-	_, err = w.messageKeepBody.exec(ctx, m.ID, w.arena.pack(m.Header), w.arena.pack(m.Body))
+	w.arena.Reset()
+	_, err = w.messageKeepBody.exec(ctx, m.ID, w.arena.Pack(m.Header), w.arena.Pack(m.Body))
 	return nil, err
 }
 
@@ -157,10 +158,10 @@ const (
 )
 
 func (w *writer) insertEvent(ctx context.Context, e *ledger.Event) error {
-	w.arena.reset()
+	w.arena.Reset()
 	_, err := w.eventInsert.exec(ctx, e.ID, int64(e.Shard), e.Seq, e.Waybill, e.Message, string(e.Type), e.Source,
-		e.Subject, e.Version, micros(e.OccurredAt), zoneMinutes(e.OccurredAt), micros(e.RecordedAt), string(e.State),
-		e.Reason, w.arena.pack(e.Data), w.arena.pack(e.Decision), e.Prev[:], e.Hash[:])
+		e.Subject, e.Version, micros(e.OccurredAt), packed.ZoneMinutes(e.OccurredAt), micros(e.RecordedAt), string(e.State),
+		e.Reason, w.arena.PackData(w.formats.Version(e.Type), e.Data), w.arena.Pack(e.Decision), e.Prev[:], e.Hash[:])
 	return writing(err, "event %d", e.ID)
 }
 
@@ -171,7 +172,7 @@ func (w *writer) changeEvent(ctx context.Context, c *ledger.StateChange) error {
 
 // Event implements ledger.Reader.
 func (s *Store) Event(ctx context.Context, id int64) (ledger.Event, error) {
-	e, err := scanEvent(s.eventByID.QueryRowContext(quick(ctx), id))
+	e, err := s.scanEvent(s.eventByID.QueryRowContext(quick(ctx), id))
 	return e, reading(err, "event %d", id)
 }
 
@@ -188,7 +189,7 @@ func (s *Store) Events(ctx context.Context, q ledger.EventQuery) ([]ledger.Event
 	case q.Source != "":
 		st = s.eventsOfSource
 	}
-	es, err := collect(ctx, st, scanEvent, q.After, limit(q.Limit), q.Waybill, q.Source, string(q.State), q.ID)
+	es, err := collect(ctx, st, s.scanEvent, q.After, limit(q.Limit), q.Waybill, q.Source, string(q.State), q.ID)
 	return es, reading(err, "events")
 }
 
@@ -217,12 +218,12 @@ func scanStateCount(r row) (c stateCount, err error) {
 	return c, err
 }
 
-func scanEvent(r row) (e ledger.Event, err error) {
+func (s *Store) scanEvent(r row) (e ledger.Event, err error) {
 	var zone int
 	err = r.Scan(&e.ID, &e.Shard, &e.Seq, &e.Waybill, &e.Message, &e.Type, &e.Source, &e.Subject, &e.Version,
 		toTime{&e.OccurredAt}, &zone, toTime{&e.RecordedAt}, &e.State, &e.Reason,
-		toBlob{&e.Data}, toBlob{&e.Decision}, toHash{&e.Prev}, toHash{&e.Hash})
-	e.OccurredAt = inZone(e.OccurredAt, zone)
+		toData{&e, s.formats}, toBlob{&e.Decision}, toHash{&e.Prev}, toHash{&e.Hash})
+	e.OccurredAt = packed.InZone(e.OccurredAt, zone)
 	return e, err
 }
 

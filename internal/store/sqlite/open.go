@@ -21,6 +21,7 @@ import (
 
 	"modernc.org/sqlite"
 
+	"github.com/waybillhq/waybill/internal/schema"
 	"github.com/waybillhq/waybill/internal/store"
 )
 
@@ -54,6 +55,9 @@ type Options struct {
 	// Everything else is as in production, the log beside the file too; SQLite's
 	// own databases in memory would make reads wait for an open batch.
 	Memory bool
+	// Formats is how data written by earlier versions is read; nil is
+	// [schema.Stored].
+	Formats schema.Formats
 }
 
 // Store is an open database.
@@ -69,6 +73,8 @@ type Store struct {
 	broken error         // why nothing can be written any more; guarded by gate
 	ids    ids
 
+	formats schema.Formats
+
 	commits, bytes atomic.Int64
 }
 
@@ -79,7 +85,10 @@ var _ store.Store = (*Store)(nil)
 // owns the directory (the error names its process id), where others may write
 // to it, and where a newer program wrote the schema.
 func Open(ctx context.Context, dir string, opts Options) (*Store, error) {
-	s := &Store{dir: dir, gate: make(chan struct{}, 1)}
+	s := &Store{dir: dir, gate: make(chan struct{}, 1), formats: opts.Formats}
+	if s.formats == nil {
+		s.formats = schema.Stored()
+	}
 	if err := s.open(ctx, opts); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -160,7 +169,7 @@ func (s *Store) bringUp(ctx context.Context) error {
 	if err := migrate(ctx, db, false); err != nil {
 		return err
 	}
-	s.writer, err = openWriter(ctx, s.at.writer())
+	s.writer, err = openWriter(ctx, s.at.writer(), s.formats)
 	return err
 }
 

@@ -89,7 +89,7 @@ func TestPlan_PagesNeedNoSort(t *testing.T) {
 	}
 	defer s.Close()
 	for _, text := range []string{eventsAll, eventsOfWaybill, eventsInState, eventsOfSource, deliveriesAll,
-		deliveriesOfWaybill, deliveriesInState, deliveriesOfTarget, waybillsNewest, waybillsInStatus,
+		deliveriesOfWaybill, deliveriesOfItem, deliveriesInState, deliveriesOfTarget, waybillsNewest, waybillsInStatus,
 		exceptionsAll, exceptionsOfWaybill, exceptionsInState, auditAfter} {
 		if plan := planOf(t, s, text); strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\nsorts before it returns the first row:\n%s", text, plan)
@@ -111,7 +111,7 @@ func statements(s *Store) []string {
 func planOf(t *testing.T, s *Store, text string) string {
 	t.Helper()
 	var plan strings.Builder
-	args := make([]any, max(strings.Count(text, "?"), 6))
+	args := make([]any, max(strings.Count(text, "?"), 7))
 	for i := range args {
 		args[i] = ""
 	}

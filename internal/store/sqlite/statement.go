@@ -16,6 +16,8 @@ type writeStatements struct {
 	eventChange         *stmt
 	headWrite           *stmt
 	headsAcquire        *stmt
+	headAcquire         *stmt
+	headRelease         *stmt
 	waybillInsert       *stmt
 	waybillUpdate       *stmt
 	referenceInsert     *stmt
@@ -31,6 +33,7 @@ type writeStatements struct {
 	exceptionWrite      *stmt
 	auditInsert         *stmt
 	settingWrite        *stmt
+	pastWrite           *stmt
 }
 
 // list names the text of every statement.
@@ -48,6 +51,8 @@ func (s *writeStatements) list() map[**stmt]string {
 		&s.eventChange:         eventChange,
 		&s.headWrite:           headWrite,
 		&s.headsAcquire:        headsAcquire,
+		&s.headAcquire:         headAcquire,
+		&s.headRelease:         headRelease,
 		&s.waybillInsert:       waybillInsert,
 		&s.waybillUpdate:       waybillUpdate,
 		&s.referenceInsert:     referenceInsert,
@@ -63,6 +68,7 @@ func (s *writeStatements) list() map[**stmt]string {
 		&s.exceptionWrite:      exceptionWrite,
 		&s.auditInsert:         auditInsert,
 		&s.settingWrite:        settingWrite,
+		&s.pastWrite:           pastWrite,
 	}
 }
 
@@ -78,6 +84,7 @@ type readStatements struct {
 	eventsOfMessage       *sql.Stmt
 	eventCounts           *sql.Stmt
 	headsAll              *sql.Stmt
+	headOwners            *sql.Stmt
 	waybillByID           *sql.Stmt
 	waybillByTag          *sql.Stmt
 	waybillsByTag         *sql.Stmt
@@ -89,6 +96,7 @@ type readStatements struct {
 	deliveryByID          *sql.Stmt
 	deliveriesAll         *sql.Stmt
 	deliveriesOfWaybill   *sql.Stmt
+	deliveriesOfItem      *sql.Stmt
 	deliveriesInState     *sql.Stmt
 	deliveriesOfTarget    *sql.Stmt
 	deliveriesPending     *sql.Stmt
@@ -107,6 +115,7 @@ type readStatements struct {
 	auditAfter            *sql.Stmt
 	auditHead             *sql.Stmt
 	settingRead           *sql.Stmt
+	pastRead              *sql.Stmt
 }
 
 // list names the text of every statement.
@@ -122,6 +131,7 @@ func (s *readStatements) list() map[**sql.Stmt]string {
 		&s.eventsOfMessage:       eventsOfMessage,
 		&s.eventCounts:           eventCounts,
 		&s.headsAll:              headsAll,
+		&s.headOwners:            headOwners,
 		&s.waybillByID:           waybillByID,
 		&s.waybillByTag:          waybillByTag,
 		&s.waybillsByTag:         waybillsByTag,
@@ -133,6 +143,7 @@ func (s *readStatements) list() map[**sql.Stmt]string {
 		&s.deliveryByID:          deliveryByID,
 		&s.deliveriesAll:         deliveriesAll,
 		&s.deliveriesOfWaybill:   deliveriesOfWaybill,
+		&s.deliveriesOfItem:      deliveriesOfItem,
 		&s.deliveriesInState:     deliveriesInState,
 		&s.deliveriesOfTarget:    deliveriesOfTarget,
 		&s.deliveriesPending:     deliveriesPending,
@@ -151,5 +162,6 @@ func (s *readStatements) list() map[**sql.Stmt]string {
 		&s.auditAfter:            auditAfter,
 		&s.auditHead:             auditHead,
 		&s.settingRead:           settingRead,
+		&s.pastRead:              pastRead,
 	}
 }

@@ -42,7 +42,7 @@ const (
 
 	watchDelete = `DELETE FROM watch WHERE entity = ? AND waybill = ?`
 
-	watchesOf = `SELECT waybill FROM watch WHERE entity = ? ORDER BY waybill LIMIT ?`
+	watchesOf = `SELECT waybill FROM watch WHERE entity = ? AND waybill > ? ORDER BY waybill LIMIT ?`
 )
 
 func (w *writer) insertWatch(ctx context.Context, v *store.Watch) error {
@@ -56,8 +56,8 @@ func (w *writer) deleteWatch(ctx context.Context, v *store.Watch) error {
 }
 
 // Watching implements store.TimerReader.
-func (s *Store) Watching(ctx context.Context, entity string, most int) ([]int64, error) {
-	ids, err := collect(ctx, s.watchesOf, scanID, entity, limit(most))
+func (s *Store) Watching(ctx context.Context, entity string, after int64, most int) ([]int64, error) {
+	ids, err := collect(ctx, s.watchesOf, scanID, entity, after, limit(most))
 	return ids, reading(err, "the waybills that watch %s", entity)
 }
 

@@ -103,6 +103,7 @@ func (t *tx) Write(_ context.Context, b *store.Batch) error {
 		func() error { return each(ctx, b.Events, w.insertEvent) },
 		func() error { return each(ctx, b.EventStates, w.changeEvent) },
 		func() error { return each(ctx, b.References, w.insertReference) },
+		func() error { return each(ctx, b.Past, w.writePast) },
 		func() error { return each(ctx, b.Deliveries, w.writeDelivery) },
 		func() error { return each(ctx, b.Bodies, w.insertBody) },
 		func() error { return each(ctx, b.Attempts, w.insertAttempt) },

@@ -45,15 +45,15 @@ const (
 		ORDER BY w.id DESC LIMIT ?`
 
 	// Lists take the same parameters: before, limit, status, reference, end of
-	// the references that begin with it, prefixMax.
+	// the references that begin with it, prefixMax, kind.
 	waybillsNewest = waybillColumns + `
 		FROM waybill w
-		WHERE w.id < ?1
+		WHERE w.id < ?1 AND (?7 = '' OR w.kind = ?7)
 		ORDER BY w.id DESC LIMIT ?2`
 
 	waybillsInStatus = waybillColumns + `
 		FROM waybill w INDEXED BY waybill_status
-		WHERE w.status = ?3 AND w.id < ?1
+		WHERE w.status = ?3 AND w.id < ?1 AND (?7 = '' OR w.kind = ?7)
 		ORDER BY w.id DESC LIMIT ?2`
 
 	waybillsLikeRef = waybillColumns + `
@@ -66,15 +66,15 @@ const (
 					ORDER BY value DESC LIMIT ?6
 				)
 			)
-			AND w.id < ?1 AND (?3 = '' OR w.status = ?3)
+			AND w.id < ?1 AND (?3 = '' OR w.status = ?3) AND (?7 = '' OR w.kind = ?7)
 		ORDER BY w.id DESC LIMIT ?2`
 )
 
 // writeWaybill inserts the first version and replaces exactly the one before
 // any other.
 func (w *writer) writeWaybill(ctx context.Context, b *ledger.Waybill) error {
-	w.arena.reset()
-	state, updated := w.arena.pack(b.State), micros(b.UpdatedAt)
+	w.arena.Reset()
+	state, updated := w.arena.Pack(b.State), micros(b.UpdatedAt)
 	var n int64
 	var err error
 	if b.Version == 1 {
@@ -128,7 +128,7 @@ func (s *Store) Waybills(ctx context.Context, q ledger.WaybillQuery) ([]ledger.W
 	if before == 0 {
 		before = math.MaxInt64
 	}
-	bs, err := collect(ctx, st, scanWaybill, before, limit(q.Limit), string(q.Status), q.Ref, q.Ref+"\U0010FFFF", prefixMax)
+	bs, err := collect(ctx, st, scanWaybill, before, limit(q.Limit), string(q.Status), q.Ref, q.Ref+"\U0010FFFF", prefixMax, string(q.Kind))
 	return bs, reading(err, "waybills")
 }
 

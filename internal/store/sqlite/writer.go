@@ -9,6 +9,9 @@ import (
 	"sync"
 
 	"modernc.org/sqlite"
+
+	"github.com/waybillhq/waybill/internal/schema"
+	"github.com/waybillhq/waybill/internal/store/packed"
 )
 
 // writer is the one connection that writes. It speaks to the driver itself:
@@ -20,7 +23,9 @@ type writer struct {
 	conn  driver.Conn
 	stmts []*stmt
 	args  []driver.NamedValue
-	arena arena
+	arena packed.Arena
+
+	formats schema.Formats // versions in which data is written
 
 	newestDelivery int64 // no delivery has a higher id
 
@@ -41,7 +46,7 @@ type prepared interface {
 }
 
 // openWriter connects and prepares every statement once.
-func openWriter(ctx context.Context, dsn string) (*writer, error) {
+func openWriter(ctx context.Context, dsn string, formats schema.Formats) (*writer, error) {
 	c, err := sqlite.NewConnector(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("read the writer's address: %w", err)
@@ -50,7 +55,7 @@ func openWriter(ctx context.Context, dsn string) (*writer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect the writer: %w", err)
 	}
-	w := &writer{conn: conn}
+	w := &writer{conn: conn, formats: formats}
 	for to, text := range w.list() {
 		if *to, err = w.prepare(ctx, text); err != nil {
 			return nil, errors.Join(err, w.close())

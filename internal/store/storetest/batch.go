@@ -101,6 +101,7 @@ func everything() *store.Batch {
 	return &store.Batch{
 		Waybills: []ledger.Waybill{aWaybill(1)}, Events: []ledger.Event{anEvent(3)},
 		References: []ledger.Reference{{Waybill: 1, System: "shop", Kind: "order", Value: "SO-1"}},
+		Past:       []ledger.Past{{Waybill: 1, Name: "ADJ-1", Data: []byte("{}")}},
 		Deliveries: []lane.Delivery{aDelivery(8)}, Bodies: []lane.Body{{Delivery: 8, Bytes: []byte("{}")}},
 		Attempts: []lane.Attempt{{Delivery: 8, Number: 1}},
 		Timers:   []store.Timer{{TimerName: store.TimerName{Waybill: 1, Name: "hold"}, Due: at(1)}},
@@ -118,7 +119,7 @@ func (b *books) rows(t *testing.T) map[string]int {
 	n["reference"] = len(must[[]ledger.Reference](t)(b.References(ctx, 1)))
 	n["delivery"] = len(must[[]lane.Delivery](t)(b.Deliveries(ctx, lane.Query{})))
 	n["attempt"] = len(must[[]lane.Attempt](t)(b.Attempts(ctx, 8)))
-	n["watch"] = len(must[[]int64](t)(b.Watching(ctx, "item:A", 10)))
+	n["watch"] = len(must[[]int64](t)(b.Watching(ctx, "item:A", 0, 10)))
 	n["exception"] = len(must[[]exception.Exception](t)(b.Exceptions(ctx, exception.Query{})))
 	n["audit"] = len(must[[]audit.Entry](t)(b.AuditAfter(ctx, 0, 10)))
 	n["timer"] = 0
@@ -127,6 +128,7 @@ func (b *books) rows(t *testing.T) map[string]int {
 	}
 	for name, read := range map[string]func() error{
 		"body":    func() error { _, err := b.Body(ctx, 8); return err },
+		"past":    func() error { _, err := b.Past(ctx, 1, "ADJ-1"); return err },
 		"setting": func() error { _, err := b.Setting(ctx, "a"); return err },
 		"message": func() error { _, err := b.MessageByDedupe(ctx, "shop", "evt_1"); return err },
 	} {

@@ -143,9 +143,10 @@ func watches(t *testing.T, b *books) {
 		{Entity: "customer:C1", Waybill: 4}, {Entity: "item:A", Waybill: 3}, {Entity: "customer:C1", Waybill: 3}}})
 	b.commit(t, &store.Batch{Watches: []store.Watch{{Entity: "customer:C1", Waybill: 3}},
 		Unwatch: []store.Watch{{Entity: "customer:C1", Waybill: 4}, {Entity: "item:B", Waybill: 1}}})
-	same(t, "who watches", must[[]int64](t)(b.Watching(t.Context(), "customer:C1", 10)), []int64{3, 5})
-	same(t, "the first who watches", must[[]int64](t)(b.Watching(t.Context(), "customer:C1", 1)), []int64{3})
-	if n := len(must[[]int64](t)(b.Watching(t.Context(), "customer:C", 10))); n != 0 {
+	same(t, "who watches", must[[]int64](t)(b.Watching(t.Context(), "customer:C1", 0, 10)), []int64{3, 5})
+	same(t, "the first who watches", must[[]int64](t)(b.Watching(t.Context(), "customer:C1", 0, 1)), []int64{3})
+	same(t, "the next who watches", must[[]int64](t)(b.Watching(t.Context(), "customer:C1", 3, 10)), []int64{5})
+	if n := len(must[[]int64](t)(b.Watching(t.Context(), "customer:C", 0, 10))); n != 0 {
 		t.Errorf("%d waybills watch an entity that none named", n)
 	}
 }

@@ -1,4 +1,4 @@
-package sqlite
+package packed
 
 import (
 	"encoding/binary"
@@ -100,7 +100,7 @@ func (c *codec) digest(v *[32]byte) {
 }
 
 // code packs fields behind their format byte, in the arena.
-func (a *arena) code(format byte, fields func(*codec)) []byte {
+func (a *Arena) code(format byte, fields func(*codec)) []byte {
 	start := len(a.buf)
 	c := codec{buf: append(a.buf, format)}
 	fields(&c)
@@ -108,21 +108,14 @@ func (a *arena) code(format byte, fields func(*codec)) []byte {
 	return c.buf[start:len(c.buf):len(c.buf)]
 }
 
-// toFields scans what code packed. A change of the fields is a new format, and
+// decode reads what code packed. A change of the fields is a new format, and
 // the old one stays readable.
-type toFields struct {
-	format byte
-	fields func(*codec)
-}
-
-// Scan implements sql.Scanner.
-func (d toFields) Scan(v any) error {
-	b, ok := v.([]byte)
-	if !ok || len(b) == 0 || b[0] != d.format {
-		return fmt.Errorf("a packed row has a format that this version does not know: %T of %d bytes", v, len(b))
+func decode(stored []byte, format byte, fields func(*codec)) error {
+	if len(stored) == 0 || stored[0] != format {
+		return fmt.Errorf("a packed row of %d bytes has a format that this version does not know", len(stored))
 	}
-	c := codec{buf: b[1:], reading: true}
-	d.fields(&c)
+	c := codec{buf: stored[1:], reading: true}
+	fields(&c)
 	return c.err
 }
 
