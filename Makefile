@@ -39,7 +39,8 @@ bench: ## Measure orders per second, CPU, commits, bytes and allocations per ord
 	go test ./cmd/waybill -run '^$$' -bench '$(BENCH)' -benchtime 5000x
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $$(go list ./... | grep -v cmd/waybill)
 
-docs: ## Write docs/reference/ from the program itself
+docs: ## Write docs/reference/ and the published schemas from the program itself
+	go run ./cmd/waybill schema publish internal/schema/published
 	go run ./cmd/waybill docs docs/reference
 
 demo: ## Run Waybill with simulated systems and show orders flowing (ARGS=flags)

@@ -44,6 +44,9 @@ type Manifest struct {
 	// no change of the order then.
 	Restates bool
 	Settings []Setting
+	// Files: it exchanges files with the system, so the configuration names a
+	// place for them.
+	Files bool
 	// Open makes the connector for one configured system.
 	Open func(Env) (Connector, error)
 }
@@ -54,6 +57,9 @@ type Setting struct {
 	Doc      string
 	Default  string
 	Required bool
+	// File: its value names a file; a relative one begins at the folder of the
+	// configuration. What the file says is checked with the configuration.
+	File bool
 }
 
 // Env is what a connector gets for one configured system.
@@ -65,6 +71,7 @@ type Env struct {
 	WebhookSecret []string // secrets that sign its pushes; more than one while a secret rotates
 	OrderPrefix   string   // of a channel's orders (system contract G4)
 	Settings      map[string]string
+	Files         Files        // where files are exchanged; nil: the configuration names no place
 	Client        *http.Client // never repeats a request, never follows a redirect, obeys the egress rules
 	Now           func() time.Time
 	Log           *slog.Logger
@@ -81,6 +88,31 @@ type Connector struct {
 	Prober     Prober
 	Journal    Journal
 	Publisher  Publisher
+	Poller     Poller
+	Collector  Collector
+	Batcher    Batcher
+	// Described is what a system's own file says in the place of the manifest;
+	// nil: the manifest holds as it is.
+	Described *Description
+}
+
+// Description is what a system that is described by a file says of itself.
+type Description struct {
+	Idempotency waybill.Idempotency
+	KeyTTL      time.Duration
+	KeepsOrder  bool
+	Accepts     []waybill.Kind
+	// Revision is a hash over the files that the system was opened with: two
+	// processes with one revision of the configuration work alike.
+	Revision string
+}
+
+// Of gives the manifest as it holds for one system.
+func (d *Description) Of(m Manifest) Manifest {
+	if d != nil {
+		m.Idempotency, m.KeyTTL, m.KeepsOrder, m.Accepts = d.Idempotency, d.KeyTTL, d.KeepsOrder, d.Accepts
+	}
+	return m
 }
 
 // Inbound is a push as it came in, before anything is believed.
@@ -275,6 +307,39 @@ type Journal interface {
 // report it (item.changed, customer.changed, …).
 type Publisher interface {
 	Entities(ctx context.Context, kind, since, cursor string) (events []waybill.Event, next string, err error)
+}
+
+// Poll is one question that a system is asked again and again: what changed
+// since a cursor.
+type Poll struct {
+	Name  string
+	Every time.Duration // between two readings to the end
+}
+
+// Polled is one changed thing, as a message that the system could have pushed.
+type Polled struct {
+	ID    string // equal on every reading of the same change: the dedupe id
+	Topic string
+	Body  []byte
+}
+
+// Page is one answer to a poll.
+type Page struct {
+	Messages []Polled
+	// Cursor is where the next question goes on. It may be kept only after
+	// every message before it is: a crash asks again, and the ids absorb it.
+	Cursor string
+	More   bool // there is a further page right now
+	// RetryAfter: the system wants no question before then; zero: none named.
+	RetryAfter time.Time
+}
+
+// Poller asks a system that does not push. An empty cursor is the first
+// question ever. One call is one request; a refused credential is an error of
+// type [*Rejection] with status 401, and with any error the cursor stays.
+type Poller interface {
+	Polls() []Poll
+	Poll(ctx context.Context, name, cursor string) (Page, error)
 }
 
 // Registry is the list of connectors that a binary ships.

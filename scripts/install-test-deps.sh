@@ -1,12 +1,21 @@
 #!/usr/bin/env bash
-# Installs what the tests need and Go does not bring: a browser for the pages
-# and a C compiler for the race detector. Does nothing when both are there.
+# Installs what the tests need and Go does not bring: a browser for the pages,
+# an SFTP server for files, Node for foreign readers of EDI, a C compiler for the race detector. Does nothing
+# when they are there.
 set -euo pipefail
 
 missing=()
 [ -x /usr/bin/chromium ] || missing+=(chromium fonts-liberation)
+[ -x /usr/sbin/sshd ] || missing+=(openssh-server)
+command -v node >/dev/null || missing+=(nodejs npm)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
-[ ${#missing[@]} -gt 0 ] || exit 0
+
+peers() { # a reader of X12 by others, which has to take what we write
+	local dir
+	dir=$(dirname "$0")/../test/edi
+	[ -d "$dir/node_modules/node-x12" ] || npm ci --prefix "$dir" --no-audit --no-fund --silent
+}
+[ ${#missing[@]} -gt 0 ] || { peers; exit 0; }
 
 if ! command -v apt-get >/dev/null; then
 	echo "install-test-deps: ${missing[*]} missing, and this machine has no apt-get: install them by hand (the browser as /usr/bin/chromium)." >&2
@@ -34,3 +43,4 @@ apt() { # noise only when it fails; waits for a neighbour that holds the lock
 }
 apt update
 apt install -y --no-install-recommends "${missing[@]}"
+peers

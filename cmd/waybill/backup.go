@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -13,18 +12,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/waybillhq/waybill/internal/process"
-	"github.com/waybillhq/waybill/internal/store"
 	"github.com/waybillhq/waybill/internal/store/sqlite"
 	"github.com/waybillhq/waybill/internal/verify"
 )
-
-// openForReading opens the store beside a running process or without one.
-func (f *fileFlags) openForReading(ctx context.Context) (store.Store, error) {
-	if _, err := os.Stat(filepath.Join(f.data, sqlite.FileName)); errors.Is(err, fs.ErrNotExist) {
-		return nil, usagef("--data %s: there is no database in it; name the data directory that waybill serve uses", f.data)
-	}
-	return sqlite.Open(ctx, f.data, sqlite.Options{ReadOnly: true})
-}
 
 func backupCommand() *cobra.Command {
 	var f fileFlags
@@ -83,6 +73,9 @@ func restoreCommand() *cobra.Command {
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			if from == "" {
 				return usagef("--from is missing: name the backup")
+			}
+			if cfg, err := f.load(); err == nil && cfg.Database.Server() {
+				return usagef("%s names a PostgreSQL database: restore it with the server's own tools", f.config)
 			}
 			target := filepath.Join(f.data, sqlite.FileName)
 			for _, name := range []string{target, target + "-wal"} { // a log of another database would be applied to the copy

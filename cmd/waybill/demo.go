@@ -33,6 +33,7 @@ type demoOptions struct {
 	json      bool
 	listen    string
 	data      string
+	database  string
 	clients   int
 	rate      float64
 }
@@ -71,6 +72,7 @@ func demoCommand() *cobra.Command {
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "where the pages are served; another port is taken where this one is in use")
 	f.StringVar(&o.data, "data", "", "the data directory; a new one that is removed at the end, where empty")
+	f.StringVar(&o.database, "database", "", "an empty PostgreSQL database for the books (postgres://…); the embedded one, where empty")
 	f.IntVar(&o.clients, "clients", 64, "orders placed at once, with --once")
 	f.Float64Var(&o.rate, "rate", 3, "orders a second, without --once")
 	return c
@@ -120,6 +122,9 @@ func startDemo(ctx context.Context, o demoOptions, log *slog.Logger) (_ *demo, e
 	cfg, err := demoConfig(d.world, filepath.Join(dir, "waybill.yaml"))
 	if err != nil {
 		return nil, err
+	}
+	if o.database != "" {
+		cfg.Database = config.Database{URL: o.database}
 	}
 	var transport http.RoundTripper
 	if o.inProcess {

@@ -59,8 +59,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	root.SetErr(errs)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(demoCommand(), initCommand(), serveCommand(), configCommand(), traceCommand(),
-		translateCommand(), verifyCommand(), auditCommand(), backupCommand(), restoreCommand(),
-		reconcileCommand(), kpiCommand(), routesCommand(), docsCommand(), versionCommand())
+		translateCommand(), mappingCommand(), verifyCommand(), auditCommand(), backupCommand(), restoreCommand(),
+		reconcileCommand(), replayCommand(), kpiCommand(), schemaCommand(), ediCommand(), routesCommand(), docsCommand(), versionCommand())
 	verb, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/waybillhq/waybill"
@@ -19,7 +20,7 @@ import (
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
-	"github.com/waybillhq/waybill/internal/store/sqlite"
+	"github.com/waybillhq/waybill/internal/transport"
 )
 
 // drainGrace is how long a stopping process waits for answers to requests
@@ -40,12 +41,15 @@ type node struct {
 	systems []engine.System
 	policy  *process.Policy
 	alerts  *alerter
+	data    string
+	places  []*transport.SFTP // of the configuration in force
+	former  []*transport.SFTP // of those before, still in use
 }
 
 // openNode opens the store and builds the engine. transport reaches the
 // systems; nil is the network, with the configuration's egress rules.
 func openNode(ctx context.Context, cfg *config.Config, data string, transport http.RoundTripper, log *slog.Logger) (*node, error) {
-	n := &node{cfg: cfg, log: log}
+	n := &node{cfg: cfg, log: log, data: data}
 	n.clients = func(c *config.Config) *http.Client {
 		if transport != nil {
 			return &http.Client{Transport: transport,
@@ -58,19 +62,21 @@ func openNode(ctx context.Context, cfg *config.Config, data string, transport ht
 		return nil, err
 	}
 	n.systems, n.policy = conf.Systems, conf.Policy
-	db, err := sqlite.Open(ctx, data, sqlite.Options{})
-	if err != nil {
-		return nil, err
-	}
-	n.store = db
 	host, err := os.Hostname()
 	if err != nil {
 		host = "waybill"
 	}
+	replica := fmt.Sprintf("%s/%d", host, os.Getpid())
+	db, err := openStore(ctx, cfg, data, replica)
+	if err != nil {
+		return nil, err
+	}
+	n.store = db
 	n.alerts = newAlerter(n.clients(cfg), cfg.Notify, log)
 	n.engine = engine.New(engine.Options{
 		Store: db, Policy: conf.Policy, Systems: conf.Systems, Timing: conf.Timing, Milestones: conf.Milestones,
-		Replica: fmt.Sprintf("%s/%d", host, os.Getpid()), Log: log, Chance: rand.Float64, Notify: n.alerts.tell,
+		MasterData: conf.MasterData,
+		Replica:    replica, Log: log, Chance: rand.Float64, Notify: n.alerts.tell,
 	})
 	if err := n.engine.Start(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -84,7 +90,7 @@ func (n *node) configuration(cfg *config.Config) (engine.Configuration, error) {
 	if err != nil {
 		return engine.Configuration{}, err
 	}
-	c := engine.Configuration{Policy: policyOf(cfg), Rev: rev, Timing: lane.Timing{
+	c := engine.Configuration{Policy: policyOf(cfg), Rev: rev, MasterData: cfg.MasterData.Every, Timing: lane.Timing{
 		Deadline: cfg.Timing.Deadline, Settle: cfg.Timing.Settle, BackoffMin: cfg.Timing.BackoffMin,
 		BackoffMax: cfg.Timing.BackoffMax, AckDeadline: cfg.Timing.AckDeadline,
 		HoldRecheck: cfg.Policy.HoldRecheck, ProbeEvery: probeEvery,
@@ -96,7 +102,11 @@ func (n *node) configuration(cfg *config.Config) (engine.Configuration, error) {
 		if s.Mode == config.Off {
 			continue
 		}
-		opened, err := openSystem(s, registry[s.Connector], client, n.log)
+		files, err := n.place(s, cfg)
+		if err != nil {
+			return c, err
+		}
+		opened, err := openSystemAt(s, registry[s.Connector], client, files, n.log)
 		if err != nil {
 			return c, err
 		}
@@ -108,15 +118,23 @@ func (n *node) configuration(cfg *config.Config) (engine.Configuration, error) {
 	return c, nil
 }
 
+// openSystem opens a system without the place where files are exchanged with
+// it, for work that takes none.
 func openSystem(s *config.System, m connector.Manifest, client *http.Client, log *slog.Logger) (engine.System, error) {
-	conn, err := m.Open(s.Env(client, time.Now, log.With("system", s.Name)))
+	return openSystemAt(s, m, client, nil, log)
+}
+
+func openSystemAt(s *config.System, m connector.Manifest, client *http.Client, files connector.Files, log *slog.Logger) (engine.System, error) {
+	env := s.Env(client, time.Now, log.With("system", s.Name))
+	env.Files = files
+	conn, err := m.Open(env)
 	if err != nil {
 		return engine.System{}, fmt.Errorf("open system %s: %w", s.Name, err)
 	}
-	if s.BaseURL == "" { // a source: nothing can be sent to it
-		conn.Deliverer, conn.Renderer, conn.Inquirer, conn.Prober = nil, nil, nil, nil
+	if s.BaseURL == "" && files == nil { // a source: nothing can be sent to it
+		conn.Deliverer, conn.Renderer, conn.Inquirer, conn.Prober, conn.Poller = nil, nil, nil, nil, nil
 	}
-	return engine.System{Name: s.Name, Role: s.Role, Manifest: m, Conn: conn, Concurrency: s.Budget.Concurrency,
+	return engine.System{Name: s.Name, Role: s.Role, Manifest: conn.Described.Of(m), Conn: conn, Concurrency: s.Budget.Concurrency,
 		Rate: s.Budget.RatePerSecond, Burst: s.Budget.Burst}, nil
 }
 
@@ -127,6 +145,8 @@ func policyOf(cfg *config.Config) *process.Policy {
 		ERP: cfg.Target(waybill.RoleERP), WMS: cfg.Target(waybill.RoleWMS),
 		HoldRecheck: cfg.Policy.HoldRecheck, Limbo: cfg.Policy.Limbo,
 		PriceTolerance: cfg.Policy.PriceTolerance, OverShip: cfg.Policy.OverShip,
+		Supplier: cfg.Target(waybill.RoleSupplier), Routes: cfg.Policy.Rules(),
+		Backorder: process.BackorderPolicy(cfg.Policy.Backorder), DuplicatePO: cfg.Policy.HoldsDuplicates(),
 		Channels: map[string]process.Channel{},
 	}
 	registry := all.Registry()
@@ -135,8 +155,10 @@ func policyOf(cfg *config.Config) *process.Policy {
 			continue
 		}
 		// A channel that is off keeps its prefix: its open orders stay its own.
-		p.Channels[name] = process.Channel{Prefix: s.OrderPrefix, Restates: registry[s.Connector].Restates,
-			Documents: s.Mode != config.Off && s.BaseURL != "" && !registry[s.Connector].NoChannelDocuments}
+		m := registry[s.Connector]
+		documents := s.TakesDocuments() && !m.NoChannelDocuments
+		p.Channels[name] = process.Channel{Prefix: s.OrderPrefix, Restates: m.Restates, Documents: documents, Captures: s.Captures,
+			Availability: documents && slices.Contains(m.Accepts, waybill.InventoryAvailability)}
 	}
 	return p
 }
@@ -151,10 +173,14 @@ func (n *node) reload(ctx context.Context, actor string) (*config.Config, error)
 	if cfg.Namespace != n.cfg.Namespace {
 		return nil, fmt.Errorf("the configuration in force stays: namespace was %q and is %q; it is part of every key and never changes", n.cfg.Namespace, cfg.Namespace)
 	}
+	before := n.places
+	n.places = nil
 	conf, err := n.configuration(cfg)
 	if err != nil {
+		n.places = before
 		return nil, fmt.Errorf("the configuration in force stays: %w", err)
 	}
+	n.former = append(n.former, before...)
 	if err := n.engine.Reconfigure(ctx, conf, actor); err != nil {
 		return nil, err
 	}
@@ -163,4 +189,7 @@ func (n *node) reload(ctx context.Context, actor string) (*config.Config, error)
 	return cfg, nil
 }
 
-func (n *node) close() error { return n.store.Close() }
+func (n *node) close() error {
+	n.leave(append(n.former, n.places...))
+	return n.store.Close()
+}

@@ -109,11 +109,12 @@ func TestReference_Exceptions(t *testing.T) {
 			raised = append(raised, "target_"+strings.TrimPrefix(pause, "target_"))
 		}
 	}
+	raised = append(raised, matches(sourceOf(t, "internal/intake"), `pollFailed = "([a-z_]+)"`)...)
 	page := text(t, "docs/reference/exceptions.md")
 	sameNames(t, "docs/reference/exceptions.md, causes", firstColumn(between(page, "## Causes", "## Codes")), raised)
 
 	var codes []string
-	for _, dir := range []string{"internal/api", "internal/intake", "connector", "connector/contract", "connector/orders", "connector/shopify"} {
+	for _, dir := range []string{"internal/api", "internal/intake", "connector", "connector/contract", "connector/orders", "connector/rest", "connector/shopify"} {
 		codes = append(codes, matches(sourceOf(t, dir), `[rR]eject\(http\.Status\w+,\s+"([a-z_]+)"`)...)
 	}
 	codes = append(codes, matches(sourceOf(t, "internal/engine"), `refuse\("([a-z_]+)"`)...)

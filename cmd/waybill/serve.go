@@ -74,7 +74,9 @@ func serve(ctx context.Context, f fileFlags, listen string, out io.Writer, log *
 	background, stop := context.WithCancel(ctx)
 	defer stop()
 	go n.alerts.run(background)
-	go n.onHangup(background, s)
+	asking := startRounds(background, n)
+	defer asking.stop()
+	go n.onHangup(background, s, asking)
 
 	running := make(chan error, 1)
 	engineCtx, stopEngine := context.WithCancel(context.WithoutCancel(ctx))
@@ -89,6 +91,8 @@ func serve(ctx context.Context, f fileFlags, listen string, out io.Writer, log *
 	case <-ctx.Done():
 	}
 	log.Info("draining")
+	stop()
+	asking.stop()
 	s.close()
 	shut, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainGrace)
 	defer cancel()
@@ -110,7 +114,7 @@ func serve(ctx context.Context, f fileFlags, listen string, out io.Writer, log *
 }
 
 // onHangup reloads the configuration on SIGHUP.
-func (n *node) onHangup(ctx context.Context, s *site) {
+func (n *node) onHangup(ctx context.Context, s *site, asking *rounds) {
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
@@ -127,6 +131,7 @@ func (n *node) onHangup(ctx context.Context, s *site) {
 				continue
 			}
 			s.replace(n)
+			asking.replace(n)
 			n.log.Info("configuration reloaded", "file", cfg.File)
 		}
 	}

@@ -8,12 +8,14 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/internal/api"
 	"github.com/waybillhq/waybill/internal/auth"
 	"github.com/waybillhq/waybill/internal/desk"
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/intake"
 	"github.com/waybillhq/waybill/internal/reconcile"
+	"github.com/waybillhq/waybill/internal/replay"
 	"github.com/waybillhq/waybill/internal/tower"
 	"github.com/waybillhq/waybill/internal/trace"
 )
@@ -31,6 +33,7 @@ type site struct {
 	current atomic.Pointer[api.API]
 	metrics *api.Metrics
 	desk    *desk.Desk
+	replays *replay.Runner
 	stop    context.CancelFunc // ends the event streams, so that the server can shut down
 	stopped chan struct{}
 }
@@ -40,6 +43,7 @@ func newSite(ctx context.Context, n *node, opt siteOptions) (*site, error) {
 	s := &site{opt: opt, metrics: api.NewMetrics(), stopped: make(chan struct{})}
 	s.desk = desk.New(desk.Deps{Store: n.store, Engine: n.engine, Trace: trace.New(n.store, n.engine), Systems: n.systems,
 		Now: time.Now, Zone: n.cfg.Company.Zone, Log: n.log, Traffic: traffic(n.engine)})
+	s.replays = replay.NewRunner(n.store, n.engine, n.readings(), time.Now)
 	if err := s.build(n); err != nil {
 		return nil, err
 	}
@@ -62,10 +66,11 @@ func traffic(e *engine.Engine) func() map[string]desk.Traffic {
 	}
 }
 
-// close ends the event streams and what the pages sample.
+// close ends the event streams, what the pages sample, and a replay that runs.
 func (s *site) close() {
 	s.stop()
 	<-s.stopped
+	s.replays.Close()
 }
 
 // build puts the handler together for the configuration in force.
@@ -87,6 +92,7 @@ func (s *site) build(n *node) error {
 		Intake: intake.New(intake.Options{Keeper: n.engine, Systems: n.systems, MaxBody: n.cfg.Limits.MaxBody,
 			Log: n.log, Observe: s.metrics.Push}),
 		Reconciler: reconcile.NewRunner(n.store, n.books()),
+		Replayer:   s.replays,
 		Pages:      tower.New(s.desk, towerOptions),
 		Version:    buildVersion(), Replica: strconv.Itoa(os.Getpid()), ConfigRev: rev, Log: n.log,
 	})
@@ -108,6 +114,17 @@ func (n *node) books() []reconcile.System {
 	return out
 }
 
+// readings are what messages are read again with.
+func (n *node) readings() replay.Configuration {
+	c := replay.Configuration{Policy: n.policy, Translators: map[string]connector.Translator{}}
+	for _, s := range n.systems {
+		if s.Conn.Translator != nil {
+			c.Translators[s.Name] = s.Conn.Translator
+		}
+	}
+	return c
+}
+
 // ServeHTTP implements http.Handler.
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.current.Load().ServeHTTP(w, r) }
 
@@ -118,6 +135,7 @@ func (s *site) server() *http.Server { return api.Server("", s) }
 // replace puts a reloaded configuration in force.
 func (s *site) replace(n *node) {
 	s.desk.Reconfigure(n.systems)
+	s.replays.Reconfigure(n.readings())
 	if err := s.build(n); err != nil {
 		n.log.Error("the handler could not be rebuilt; the one before stays", "error", err)
 	}

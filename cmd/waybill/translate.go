@@ -31,6 +31,7 @@ type translation struct {
 
 func translateCommand() *cobra.Command {
 	var name, file, headers, role, prefix string
+	var settings map[string]string
 	var asJSON bool
 	c := &cobra.Command{
 		Use:   "translate --connector NAME --file F",
@@ -39,7 +40,8 @@ func translateCommand() *cobra.Command {
 			"stored and no signature is asked for. --headers names a file with the request's headers\n" +
 			"(one \"Name: value\" a line), where they matter; - reads standard input.",
 		Example: "  waybill translate --connector contract --role wms --file shipment.json\n" +
-			"  waybill translate --connector shopify --file order.json --headers headers.txt --json",
+			"  waybill translate --connector shopify --file order.json --headers headers.txt --json\n" +
+			"  waybill translate --connector rest --set spec=depot.yaml --role wms --file push.json",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			m, ok := all.Registry()[name]
@@ -57,7 +59,7 @@ func translateCommand() *cobra.Command {
 			if err != nil {
 				return usagef("--headers: %w", err)
 			}
-			t, err := translate(m, waybill.Role(role), prefix, header, body)
+			t, err := translate(m, waybill.Role(role), prefix, settings, header, body)
 			if err != nil {
 				return err
 			}
@@ -76,6 +78,7 @@ func translateCommand() *cobra.Command {
 	f.StringVar(&headers, "headers", "", "file with the request's headers")
 	f.StringVar(&role, "role", "", "the role of the system it comes from; the connector's first, where empty")
 	f.StringVar(&prefix, "order-prefix", "", "the channel's order prefix")
+	f.StringToStringVar(&settings, "set", nil, "a setting of the connector, NAME=VALUE")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	return c
 }
@@ -89,7 +92,7 @@ func roleNames(m connector.Manifest) string {
 	return strings.Join(names, ", ")
 }
 
-func translate(m connector.Manifest, role waybill.Role, prefix string, header http.Header, body []byte) (translation, error) {
+func translate(m connector.Manifest, role waybill.Role, prefix string, given map[string]string, header http.Header, body []byte) (translation, error) {
 	t := translation{Connector: m.Name, Status: "accepted", Events: []waybill.Event{}}
 	if role == "" {
 		role = m.Roles[0]
@@ -97,6 +100,11 @@ func translate(m connector.Manifest, role waybill.Role, prefix string, header ht
 	settings := map[string]string{}
 	for _, s := range m.Settings {
 		settings[s.Name] = s.Default
+		if v, ok := given[s.Name]; ok {
+			settings[s.Name] = v
+		} else if s.File && s.Required {
+			return t, usagef("the connector %s needs --set %s=…: %s", m.Name, s.Name, s.Doc)
+		}
 	}
 	conn, err := m.Open(connector.Env{System: m.Name, Role: role, OrderPrefix: prefix, Settings: settings, Now: time.Now, Observe: true})
 	if err != nil {

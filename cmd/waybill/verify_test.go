@@ -34,6 +34,8 @@ func TestVerify_FindsPlantedDamage(t *testing.T) {
 		"a message is changed":          {`UPDATE message SET sha256 = zeroblob(32) WHERE id = (SELECT min(id) FROM message)`, "message_changed"},
 		"a state is changed":            {`UPDATE waybill SET state = (SELECT state FROM waybill WHERE id = (SELECT max(id) FROM waybill)) WHERE id = (SELECT min(id) FROM waybill)`, "state_refold"},
 		"a document's bytes are gone":   {`DELETE FROM delivery_body WHERE delivery = (SELECT min(delivery) FROM delivery_body)`, "bytes_changed"},
+		"a delivery is gone":            {`DELETE FROM delivery WHERE id = (SELECT max(id) FROM delivery)`, "delivery_missing"},
+		"a delivery has another key":    {`UPDATE delivery SET key = key || 'x' WHERE id = (SELECT max(id) FROM delivery)`, "delivery_unknown"},
 		"two documents have one number": {`UPDATE delivery SET seq = 1 WHERE seq = 2`, "seq_twice"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -67,10 +69,33 @@ func TestVerify_FindsPlantedDamage(t *testing.T) {
 	}
 }
 
-func verified(t *testing.T, config, data string) (rep verify.Report, code int) {
+// TestVerify_RebuildsTheDatabase folds a ledger into a fresh database: the two
+// are equal, and what is stored beside the states is compared too.
+func TestVerify_RebuildsTheDatabase(t *testing.T) {
+	dir := t.TempDir()
+	if code := run([]string{"demo", "--once", "--orders", "12", "--seed", "11", "--in-process", "--json", "--data", dir}, nil, io.Discard, io.Discard); code != exitFine {
+		t.Fatalf("demo exits with %d", code)
+	}
+	if rep, code := verified(t, dir, dir, "--rebuild"); code != exitFine || !rep.OK {
+		t.Fatalf("a right database: exit %d, %+v", code, rep)
+	}
+	db, err := sql.Open("sqlite", filepath.Join(dir, sqlite.FileName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	must(db.ExecContext(t.Context(), `UPDATE waybill SET customer = 'nobody' WHERE id = (SELECT max(id) FROM waybill WHERE kind = 'sales')`))(t)
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if rep, code := verified(t, dir, dir, "--rebuild"); code != exitFinding || len(rep.Violations) != 1 || rep.Violations[0].Rule != "rebuild_state" {
+		t.Errorf("another customer beside the state: exit %d, %+v", code, rep.Violations)
+	}
+}
+
+func verified(t *testing.T, config, data string, more ...string) (rep verify.Report, code int) {
 	t.Helper()
 	var out, errs strings.Builder
-	code = run([]string{"verify", "--json", "--config", filepath.Join(config, "waybill.yaml"), "--data", data}, nil, &out, &errs)
+	code = run(append([]string{"verify", "--json", "--config", filepath.Join(config, "waybill.yaml"), "--data", data}, more...), nil, &out, &errs)
 	if err := json.Unmarshal([]byte(out.String()), &rep); err != nil {
 		t.Fatalf("verify prints %q and %q: %v", out.String(), errs.String(), err)
 	}

@@ -4,7 +4,9 @@ package all
 import (
 	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/connector/contract"
+	"github.com/waybillhq/waybill/connector/file"
 	"github.com/waybillhq/waybill/connector/orders"
+	"github.com/waybillhq/waybill/connector/rest"
 	"github.com/waybillhq/waybill/connector/shopify"
 )
 
@@ -12,7 +14,9 @@ import (
 func Registry() connector.Registry {
 	return mustRegister(
 		contract.Manifest(),
+		file.Manifest(),
 		orders.Manifest(),
+		rest.Manifest(),
 		shopify.Manifest(),
 	)
 }

@@ -58,8 +58,9 @@ func (s *suite) deliver(t *testing.T) {
 			t.Fatalf("outcome %+v, error %v; want done", o, err)
 		}
 		rec.check(t)
-		requests = len(rec.seen)
-		for _, seen := range rec.seen {
+		came := rec.all()
+		requests = len(came)
+		for _, seen := range came {
 			if d.Request != nil {
 				d.Request(t, attempt, seen.request, seen.body)
 			}
@@ -189,7 +190,7 @@ func (s *suite) keptAlive(t *testing.T, a connector.Attempt, requests int) {
 	if err == nil && o.Verdict != waybill.InDoubt {
 		t.Errorf("verdict %s (%s), want in doubt", o.Verdict, o.Note)
 	}
-	if got := len(rec.seen); got != requests {
+	if got := len(rec.all()); got != requests {
 		t.Errorf("%d requests, want %d: a request was repeated", got, requests)
 	}
 	rec.check(t)
@@ -235,6 +236,13 @@ func (r *recorder) wrote() (n int) {
 		}
 	}
 	return n
+}
+
+// all lists what came in so far.
+func (r *recorder) all() []seenRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.seen)
 }
 
 func (r *recorder) forget() {

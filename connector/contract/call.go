@@ -22,9 +22,6 @@ const (
 	pageBytesMax   = 16 << 20
 )
 
-// retryAfterMax is the longest pause that a target can ask for (T1).
-const retryAfterMax = time.Hour
-
 // reply is an answer whose body was read to its end.
 type reply struct {
 	status int
@@ -128,39 +125,7 @@ func plainError(err error) error {
 }
 
 // retryAfter reads the header of that name as the time until which nothing may
-// be sent. ok is false where it is missing or unreadable. A date is taken
-// against the answer's own Date, so that the target's clock does not matter.
+// be sent; ok is false where it is missing or unreadable.
 func (s *system) retryAfter(h http.Header) (until time.Time, ok bool) {
-	value, now := h.Get("Retry-After"), s.now()
-	if value == "" {
-		return time.Time{}, false
-	}
-	pause, ok := retrySeconds(value)
-	if !ok {
-		date, err := http.ParseTime(value)
-		if err != nil {
-			return time.Time{}, false
-		}
-		sent, err := http.ParseTime(h.Get("Date"))
-		if err != nil {
-			sent = now
-		}
-		pause = date.Sub(sent)
-	}
-	return now.Add(min(max(pause, time.Second), retryAfterMax)), true
-}
-
-// retrySeconds reads whole seconds; a number too large to hold is the cap.
-func retrySeconds(value string) (time.Duration, bool) {
-	n, err := strconv.ParseInt(value, 10, 64)
-	if errors.Is(err, strconv.ErrRange) {
-		n, err = int64(retryAfterMax/time.Second), nil
-		if value[0] == '-' {
-			n = 1
-		}
-	}
-	if err != nil {
-		return 0, false
-	}
-	return time.Duration(min(max(n, 0), int64(retryAfterMax/time.Second))) * time.Second, true
+	return connector.RetryAfter(h, s.now())
 }

@@ -33,24 +33,9 @@ func Manifest() connector.Manifest {
 		Summary:     "Any system that speaks the Waybill system contract, version 1, over HTTP and JSON.",
 		Roles:       waybill.Roles(),
 		Emits:       fact.Types(),
-		Accepts:     kinds(),
+		Accepts:     waybill.Kinds(), // T1 has one shape for all
 		Idempotency: waybill.ByLookup,
 		Open:        open,
-	}
-}
-
-// kinds lists every kind of document: T1 has one shape for all.
-func kinds() []waybill.Kind {
-	return []waybill.Kind{
-		waybill.OrderCheck, waybill.SalesOrder, waybill.SalesOrderChange, waybill.SalesOrderCancel,
-		waybill.WarehouseOrder, waybill.WarehouseOrderChange, waybill.WarehouseOrderCancel,
-		waybill.ShipmentPosting, waybill.ShipmentReversal, waybill.Invoice, waybill.CreditMemo, waybill.PaymentReceipt,
-		waybill.OrderAcknowledgment, waybill.ChangeAnswer, waybill.CancellationAnswer,
-		waybill.Fulfilment, waybill.FulfilmentUpdate, waybill.BackorderNotice, waybill.PaymentCapture, waybill.RefundNotice,
-		waybill.ReturnAuthorization, waybill.ReturnAdvice, waybill.ReturnOrder, waybill.PurchaseOrder,
-		waybill.InventoryAdjustment, waybill.ReceiptPosting, waybill.InventoryAvailability,
-		waybill.ShippingLabel, waybill.LabelVoid, waybill.TaxQuote, waybill.TaxCommit, waybill.TaxVoid,
-		waybill.ItemDocument, waybill.CustomerDocument,
 	}
 }
 

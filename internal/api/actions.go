@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,8 +17,9 @@ import (
 
 // actionBody is the body of every action (C7).
 type actionBody struct {
-	Reason string `json:"reason"`       // kept in the audit log
-	Ref    string `json:"ref,omitzero"` // settle: the number under which the system has the document
+	Reason string `json:"reason"`         // kept in the audit log
+	Ref    string `json:"ref,omitzero"`   // settle: the number under which the system has the document
+	Order  string `json:"order,omitzero"` // match: the order that a return belongs to, by any reference
 }
 
 // done answers an action that was carried out and committed.
@@ -40,18 +42,19 @@ type failure struct {
 
 // What can be done, by what it is done to.
 var (
-	exceptionActions = []string{"retry", "skip", "settle", "resume", "close"}
+	exceptionActions = []string{"retry", "skip", "settle", "resume", "close", "match"}
 	causeActions     = []string{"retry", "skip", "resume", "close"}
 	deliveryActions  = []string{"retry", "skip", "settle"}
-	orderActions     = []string{"recheck", "hold", "release", "cancel"}
+	orderActions     = []string{"recheck", "hold", "release", "release_backorder", "cancel"}
 	systemActions    = []string{"pause", "resume"}
 )
 
 func actionRoutes() []Route {
 	var out []Route
+	family := Process
 	add := func(path string, role auth.Role, actions []string, thing string, object engine.Object, param string) {
 		for _, action := range actions {
-			out = append(out, Route{Method: "POST", Path: path + "/" + action, Role: role, Tag: "C7",
+			out = append(out, Route{Method: "POST", Path: path + "/" + action, Role: role, Tag: "C7", Family: family,
 				Summary: title(action) + " " + thing, body: actionBody{}, answers: ok(done{}),
 				serve: func(a *API, c *call) error { return a.act(c, object, c.PathValue(param), action) }})
 		}
@@ -64,11 +67,14 @@ func actionRoutes() []Route {
 	}
 	add("/api/v1/deliveries/{key}", auth.Operator, deliveryActions, "a delivery", engine.ToDelivery, "key")
 	add("/api/v1/orders/{ref}", auth.Operator, orderActions, "an order", engine.ToOrder, "ref")
+	family = System
 	add("/api/v1/systems/{name}", auth.Integrator, systemActions, "a system", engine.ToSystem, "name")
 	return out
 }
 
-func title(action string) string { return string(action[0]-'a'+'A') + action[1:] }
+func title(action string) string {
+	return string(action[0]-'a'+'A') + strings.ReplaceAll(action[1:], "_", " ")
+}
 
 // act carries out one action.
 func (a *API) act(c *call, object engine.Object, name, action string) error {
@@ -76,7 +82,7 @@ func (a *API) act(c *call, object engine.Object, name, action string) error {
 	if err := c.read(&body); err != nil {
 		return err
 	}
-	cmd := engine.Command{Actor: c.actor.Name, Object: object, Name: name, Action: action, Reason: body.Reason, Ref: body.Ref}
+	cmd := engine.Command{Actor: c.actor.Name, Object: object, Name: name, Action: action, Reason: body.Reason, Ref: body.Ref, Order: body.Order}
 	if object == engine.ToException {
 		var err error
 		if cmd.ID, err = number(name, exceptionPrefix, "exception"); err != nil {

@@ -58,6 +58,7 @@ type Deps struct {
 	Keys       *auth.Keys
 	Metrics    *Metrics     // nil: nothing is measured of the intake
 	Reconciler Reconciler   // nil: the routes of C9 are not there
+	Replayer   Replayer     // nil: the routes of C8 are not there
 	Pages      http.Handler // takes every path that is not the API's; nil: those are 404
 	Version    string
 	Replica    string
@@ -68,9 +69,9 @@ type Deps struct {
 // API answers the routes of the table.
 type API struct {
 	Deps
-	mux     *http.ServeMux
-	openapi []byte
-	metrics http.Handler
+	mux       *http.ServeMux
+	described map[Family][]byte // OpenAPI; "" has it whole
+	metrics   http.Handler
 }
 
 // New makes the handler of all routes.
@@ -98,8 +99,8 @@ func New(d Deps) (*API, error) {
 		a.mux.HandleFunc("/", a.unknown)
 	}
 	var err error
-	if a.openapi, err = describe(served, d.Version); err != nil {
-		return nil, fmt.Errorf("describe the API: %w", err)
+	if a.described, err = describeAll(served, d.Version); err != nil {
+		return nil, err
 	}
 	return a, nil
 }
@@ -161,6 +162,10 @@ func (a *API) admit(c *call, route Route) (err error) {
 		if !c.actor.Role.Allows(route.Role) {
 			return reject(http.StatusForbidden, "forbidden", "", fmt.Sprintf("%s needs the role %s; the key %s has %s",
 				route.Summary, route.Role, c.actor.Name, c.actor.Role), "use a key with that role")
+		}
+		if c.actor.Scope != nil && !route.scoped {
+			return reject(http.StatusForbidden, "forbidden", "", fmt.Sprintf("the key %s is for the orders of some customers; %s is about all",
+				c.actor.Name, route.Path), "use a key without customers")
 		}
 	}
 	if c.query, err = readQuery(c.URL.RawQuery, route.Query); err != nil {
@@ -243,7 +248,7 @@ func statusOf(code string) int {
 	switch code {
 	case "not_found":
 		return http.StatusNotFound
-	case "reason_missing", "ref_missing":
+	case "reason_missing", "ref_missing", "window_missing", "window_empty":
 		return http.StatusBadRequest
 	}
 	return http.StatusConflict

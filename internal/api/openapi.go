@@ -2,20 +2,23 @@ package api
 
 import (
 	"net/http"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/intake"
+	"github.com/waybillhq/waybill/internal/schema"
 )
 
-type object = map[string]any
+type object = schema.Object
+
+// shapes are the components of a description.
+type shapes struct{ schema.Shapes }
 
 // describe writes the routes as OpenAPI 3.1. Everything in it comes from the
 // table and from the Go types that are marshalled, so it can't fall behind.
-func describe(routes []Route, version string) ([]byte, error) {
-	s := schemas{}
+func describe(routes []Route, family Family, version string) ([]byte, error) {
+	s := &shapes{schema.Shapes{Prefix: "#/components/schemas/", Named: object{}}}
 	paths := object{}
 	for _, r := range routes {
 		path := r.Path
@@ -26,17 +29,28 @@ func describe(routes []Route, version string) ([]byte, error) {
 		}
 		methods[strings.ToLower(r.Method)] = s.operation(r)
 	}
-	problem := s.of(intake.Problem{})
+	problem := s.Of(intake.Problem{})
+	var tags []object
+	title := "Waybill"
+	for _, f := range families {
+		if family == "" || family == f.name {
+			tags = append(tags, object{"name": f.name, "description": f.doc})
+		}
+		if family == f.name {
+			title += ", " + string(f.name) + " family"
+		}
+	}
 	return waybill.Marshal(object{
 		"openapi": "3.1.0",
-		"info": object{"title": "Waybill", "version": version,
+		"tags":    tags,
+		"info": object{"title": title, "version": version,
 			"description": "The control API: part C of the Waybill system contract, version 1. Errors are problem+json (RFC 9457) with a stable code. Lists are paged: Next-Cursor of one page is after of the next. Ids are strings with a prefix (evt_, msg_, exc_); quantities and money are decimal strings.",
 			"license":     object{"name": "Apache-2.0", "identifier": "Apache-2.0"}},
 		"servers":  []object{{"url": "/"}},
 		"security": []object{{"key": []string{}}},
 		"paths":    paths,
 		"components": object{
-			"schemas": s,
+			"schemas": s.Named,
 			"responses": object{"problem": object{"description": "What is wrong, and what to do",
 				"content": object{"application/problem+json": object{"schema": problem}}}},
 			"securitySchemes": object{"key": object{"type": "http", "scheme": "bearer", "description": "An API key of the configuration"}},
@@ -45,8 +59,8 @@ func describe(routes []Route, version string) ([]byte, error) {
 }
 
 // operation describes one route.
-func (s schemas) operation(r Route) object {
-	op := object{"summary": r.Summary, "tags": []string{r.Tag}, "operationId": operationID(r), "responses": s.responses(r)}
+func (s *shapes) operation(r Route) object {
+	op := object{"summary": r.Summary, "tags": tagsOf(r), "operationId": operationID(r), "responses": s.responses(r)}
 	switch r.Access {
 	case ByKey:
 		op["description"] = "Needs a key with the role " + r.Role.String() + " or more."
@@ -61,9 +75,17 @@ func (s schemas) operation(r Route) object {
 		op["parameters"] = params
 	}
 	if r.body != nil {
-		op["requestBody"] = object{"required": true, "content": object{typeJSON: object{"schema": s.of(r.body)}}}
+		op["requestBody"] = object{"required": true, "content": object{typeJSON: object{"schema": s.Of(r.body)}}}
 	}
 	return op
+}
+
+// tagsOf are the route's family and its part of the system contract.
+func tagsOf(r Route) []string {
+	if r.Family == "" {
+		return []string{r.Tag}
+	}
+	return []string{string(r.Family), r.Tag}
 }
 
 func operationID(r Route) string {
@@ -94,7 +116,7 @@ func parameters(r Route) []object {
 	return out
 }
 
-func (s schemas) responses(r Route) object {
+func (s *shapes) responses(r Route) object {
 	out := object{"default": object{"$ref": "#/components/responses/problem"}}
 	for status, answer := range r.answers {
 		response := object{"description": http.StatusText(status)}
@@ -102,11 +124,11 @@ func (s schemas) responses(r Route) object {
 		case r.bytes:
 			response["content"] = object{"*/*": object{"schema": object{}}}
 		case r.list && status == http.StatusOK:
-			one := s.of(answer)
+			one := s.Of(answer)
 			response["content"] = object{typeJSON: object{"schema": object{"type": "array", "items": one}}, typeNDJSON: object{"schema": one}}
 			response["headers"] = object{"Next-Cursor": object{"description": "after of the next page; absent on the last", "schema": object{"type": "string"}}}
 		default:
-			response["content"] = object{typeJSON: object{"schema": s.of(answer)}}
+			response["content"] = object{typeJSON: object{"schema": s.Of(answer)}}
 		}
 		out[strconv.Itoa(status)] = response
 	}
@@ -116,10 +138,4 @@ func (s schemas) responses(r Route) object {
 		}
 	}
 	return out
-}
-
-// required lists names once and sorted.
-func required(names []string) []string {
-	slices.Sort(names)
-	return slices.Compact(names)
 }

@@ -21,7 +21,18 @@ type severalOrders struct {
 }
 
 func (a *API) order(c *call) error {
-	o, several, err := a.Trace.Order(c.Context(), c.PathValue("ref"))
+	ref := c.PathValue("ref")
+	if c.actor.Scope != nil { // the reference may name others' orders too
+		found, err := a.find(c, ref)
+		if err != nil {
+			return err
+		}
+		if len(found) > 1 {
+			return c.write(http.StatusMultipleChoices, namesOf(found))
+		}
+		ref = found[0].Ref
+	}
+	o, several, err := a.Trace.Order(c.Context(), ref)
 	if err != nil {
 		return err
 	}
@@ -29,6 +40,13 @@ func (a *API) order(c *call) error {
 		return c.write(http.StatusMultipleChoices, severalOrders{Orders: several})
 	}
 	return c.write(http.StatusOK, o.View)
+}
+
+func namesOf(found []ledger.Waybill) (several severalOrders) {
+	for _, w := range found {
+		several.Orders = append(several.Orders, waybill.Lane(w.Kind, w.Ref))
+	}
+	return several
 }
 
 // orderRow is an order in a list.
@@ -45,15 +63,22 @@ func (a *API) orders(c *call) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.Trace.Orders(c.Context(), ledger.WaybillQuery{Ref: c.query["q"],
-		Status: waybill.Status(c.query["status"]), Before: before, Limit: limit + 1})
+	q := ledger.WaybillQuery{Ref: c.query["q"], Status: waybill.Status(c.query["status"]), Before: before, Limit: limit + 1}
+	var found []ledger.Waybill
+	var next int64
+	var more bool
+	if c.actor.Scope != nil {
+		found, next, more, err = a.ownOrders(c, q, limit)
+	} else if found, err = a.Trace.Orders(c.Context(), q); err == nil {
+		if found, more = cut(found, limit); len(found) > 0 {
+			next = found[len(found)-1].ID
+		}
+	}
 	if err != nil {
 		return err
 	}
-	found, more := cut(found, limit)
-	page, next := make([]orderRow, len(found)), int64(0)
+	page := make([]orderRow, len(found))
 	for i, w := range found {
-		next = w.ID
 		page[i] = orderRow{Order: w.Ref, Status: string(w.Status), Customer: w.Customer, Received: w.CreatedAt, Updated: w.UpdatedAt}
 	}
 	return writeList(c, page, more, next)
@@ -82,16 +107,12 @@ func (a *API) timeline(c *call) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.Trace.Find(c.Context(), c.PathValue("ref"))
+	found, err := a.find(c, c.PathValue("ref"))
 	if err != nil {
 		return err
 	}
 	if len(found) > 1 {
-		var several severalOrders
-		for _, w := range found {
-			several.Orders = append(several.Orders, w.Ref)
-		}
-		return c.write(http.StatusMultipleChoices, several)
+		return c.write(http.StatusMultipleChoices, namesOf(found))
 	}
 	all, err := a.Trace.Timeline(c.Context(), found[0])
 	if err != nil {
@@ -132,6 +153,9 @@ type orderLine struct {
 func (a *API) placeOrder(c *call) error {
 	body, err := intake.ReadBody(c.w, c.Request, a.Intake.MaxBody())
 	if err != nil {
+		return err
+	}
+	if err := a.mayPlace(c, body); err != nil {
 		return err
 	}
 	answer, err := a.Intake.Order(c.Context(), c.Header, body)

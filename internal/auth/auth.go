@@ -57,12 +57,15 @@ type Key struct {
 	Name string // of its owner, as the audit shows it
 	Role Role
 	Key  secret.Secret
+	// Customers are those whose orders the key may see and place; none: all.
+	Customers []string
 }
 
 // Actor is who calls.
 type Actor struct {
-	Name string
-	Role Role
+	Name  string
+	Role  Role
+	Scope *Scope // nil: all customers
 }
 
 // keyBytesMax bounds what is hashed for a caller that nobody knows yet.
@@ -85,7 +88,7 @@ func NewKeys(keys []Key) *Keys {
 		if key.Key.IsZero() {
 			continue
 		}
-		k.known = append(k.known, known{sha256.Sum256([]byte(key.Key.Reveal())), Actor{key.Name, key.Role}})
+		k.known = append(k.known, known{sha256.Sum256([]byte(key.Key.Reveal())), Actor{key.Name, key.Role, NewScope(key.Customers)}})
 	}
 	return k
 }
@@ -97,13 +100,22 @@ func (k *Keys) Identify(header string) (Actor, bool) {
 	if !found || !strings.EqualFold(scheme, "Bearer") {
 		return Actor{}, false
 	}
-	return k.ByKey(strings.TrimSpace(key))
+	return k.find(strings.TrimSpace(key))
 }
 
-// ByKey finds the owner of a bare key, as a login form has it. It compares
-// hashes in constant time and looks at all keys, so that the time says nothing
-// of how close a guess is.
+// ByKey finds the owner of a bare key, as a login form has it. The pages show
+// all customers' orders, so a key of some customers is known to nobody there.
 func (k *Keys) ByKey(key string) (Actor, bool) {
+	actor, ok := k.find(key)
+	if !ok || actor.Scope != nil {
+		return Actor{}, false
+	}
+	return actor, true
+}
+
+// find compares hashes in constant time and looks at all keys, so that the
+// time says nothing of how close a guess is.
+func (k *Keys) find(key string) (Actor, bool) {
 	if key == "" || len(key) > keyBytesMax {
 		return Actor{}, false
 	}

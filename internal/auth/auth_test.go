@@ -38,6 +38,30 @@ func TestKeys_Identify(t *testing.T) {
 	}
 }
 
+// TestKeys_OfSomeCustomers: a limited key is known to the API and not to the
+// pages, which show everybody's orders.
+func TestKeys_OfSomeCustomers(t *testing.T) {
+	keys := auth.NewKeys([]auth.Key{
+		{Name: "ops", Role: auth.Operator, Key: secret.New("key-of-ops")},
+		{Name: "portal", Role: auth.Operator, Key: secret.New("key-of-portal"), Customers: []string{"C1", "C2"}},
+	})
+	actor, ok := keys.Identify("Bearer key-of-portal")
+	if !ok || actor.Name != "portal" {
+		t.Fatalf("%v, %v", actor, ok)
+	}
+	for customer, want := range map[string]bool{"C1": true, "C2": true, "C3": false, "": false, "c1": false} {
+		if actor.Scope.Sees(customer) != want {
+			t.Errorf("it sees %q: %v", customer, !want)
+		}
+	}
+	if _, ok := keys.ByKey("key-of-portal"); ok {
+		t.Error("the pages let it in")
+	}
+	if ops, ok := keys.ByKey("key-of-ops"); !ok || !ops.Scope.Sees("C3") || !ops.Scope.Sees("") {
+		t.Error("a key without customers does not see all, or not on the pages")
+	}
+}
+
 // TestRole_Allows spells the whole matrix out: each role includes those before.
 func TestRole_Allows(t *testing.T) {
 	roles := []auth.Role{auth.Nobody, auth.Viewer, auth.Operator, auth.Integrator, auth.Admin, auth.Admin + 1}

@@ -116,12 +116,32 @@ func (k *checker) database() {
 	scheme, _, _ := strings.Cut(k.c.Database.URL, ":")
 	switch {
 	case scheme == "postgres" || scheme == "postgresql":
-		k.wrong("database.url", "PostgreSQL is not supported by this version", "write "+defaultDatabase+", the embedded database in the data directory")
+		k.server()
 	case scheme != "sqlite" || k.c.Database.Path == "" || strings.HasPrefix(k.c.Database.Path, "//"):
 		// The URL is not repeated: it may hold a password.
 		k.wrong("database.url", "is no database that waybill knows", "write "+defaultDatabase+", the embedded database in the data directory")
 	case k.c.Database.URL != defaultDatabase:
 		k.wrong("database.url", "the file of the embedded database has one name", "write "+defaultDatabase+"; --data says in which directory it is")
+	}
+}
+
+// server checks the address of a PostgreSQL server. The URL is not repeated: it
+// may hold a password.
+func (k *checker) server() {
+	const form = "write postgres://USER@HOST:5432/NAME?sslmode=verify-full"
+	u, err := url.Parse(k.c.Database.URL)
+	if err != nil {
+		k.wrong("database.url", "is no URL", form)
+		return
+	}
+	_, written := u.User.Password()
+	switch q := u.Query(); {
+	case written || q.Has("password"):
+		k.wrong("database.url", "holds a password", "take it out and write database.password: ${env:NAME} or ${file:PATH}")
+	case u.Host == "" && !q.Has("host"):
+		k.wrong("database.url", "names no server", form+", or ?host=/run/postgresql for a socket")
+	case strings.Trim(u.Path, "/") == "" && !q.Has("dbname"):
+		k.wrong("database.url", "names no database", form)
 	}
 }
 
@@ -147,6 +167,9 @@ func (k *checker) keys() {
 		}
 		if key.Role == auth.Nobody {
 			k.wrong(path+".role", "is missing", "choose one of "+strings.Join(auth.Roles(), ", "))
+		}
+		if len(key.Customers) > 0 && key.Role > auth.Operator {
+			k.wrong(path+".role", fmt.Sprintf("a key of some customers can't be %s", key.Role), "choose viewer, or operator for one that places orders")
 		}
 		k.apiKey(i, path, key)
 	}
@@ -183,6 +206,10 @@ func (k *checker) policy() {
 	k.duration("policy.limbo", p.Limbo)
 	k.fraction("policy.price_tolerance", p.PriceTolerance)
 	k.fraction("policy.over_ship", p.OverShip)
+	k.choice("policy.backorder", p.Backorder, backorders)
+	k.choice("policy.duplicate_po", p.DuplicatePO, duplicates)
+	k.routes()
+	k.duration("master_data.every", k.c.MasterData.Every)
 }
 
 func (k *checker) fraction(path string, d waybill.Decimal) {

@@ -10,6 +10,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -35,6 +36,7 @@ type Config struct {
 	Systems     map[string]*System // by name
 	Policy      Policy             //
 	Timing      Timing             //
+	MasterData  MasterData         //
 	Milestones  []Milestone        //
 	Notify      map[string]*Notify // by name
 	Egress      Egress             //
@@ -56,9 +58,13 @@ type Company struct {
 
 // Database is where everything is kept.
 type Database struct {
-	URL  string
-	Path string // the file of the embedded database, in the data directory
+	URL      string
+	Path     string        // the file of the embedded database, in the data directory; empty: a server's
+	Password secret.Secret // of a server's user; zero: the URL's other means, or none
 }
+
+// Server reports whether the database is a PostgreSQL server's.
+func (d Database) Server() bool { return d.Path == "" }
 
 // Mode says how far a system is connected.
 type Mode string
@@ -75,13 +81,20 @@ type System struct {
 	Name           string
 	Role           waybill.Role
 	Connector      string // a name in the registry
-	BaseURL        string // without a slash at its end; empty: the system is a source only
+	BaseURL        string // without a slash at its end; empty: nothing is sent to an address
+	Place          Place  // where files are exchanged with it
 	Token          secret.Secret
 	WebhookSecrets []secret.Secret // more than one while a secret rotates
 	OrderPrefix    string          // of a channel (system contract G4)
+	Captures       bool            // a channel that takes the buyer's money when goods ship
 	Mode           Mode
 	Budget         Budget
 	Settings       map[string]string // of the connector, with its defaults
+	// Described is what the file says that describes the system; nil where its
+	// connector needs none.
+	Described *connector.Description
+
+	files map[string]string // settings that name files, as absolute paths
 }
 
 // Budget bounds what is sent to a system.
@@ -98,6 +111,15 @@ type Policy struct {
 	Limbo          time.Duration
 	PriceTolerance waybill.Decimal // a fraction: 0.02 is 2 %
 	OverShip       waybill.Decimal // a fraction of what was ordered
+	Backorder      string          // wait, cancel_rest
+	DuplicatePO    string          // off, hold
+	Routes         []Route         // between several warehouses
+}
+
+// MasterData is how master data is read from systems of record (system contract
+// T6).
+type MasterData struct {
+	Every time.Duration
 }
 
 // Milestone is a deadline in the life of every order: Until has to follow From
@@ -140,26 +162,31 @@ func (c *Config) SystemNames() []string {
 // empty where there is none. Check lets only channels have several.
 func (c *Config) Target(role waybill.Role) string {
 	for _, name := range c.SystemNames() {
-		if s := c.Systems[name]; s.Role == role && s.takesDocuments() {
+		if s := c.Systems[name]; s.Role == role && s.TakesDocuments() {
 			return name
 		}
 	}
 	return ""
 }
 
-// takesDocuments reports whether documents can be sent to the system.
-func (s *System) takesDocuments() bool { return s.Mode == Live && s.BaseURL != "" }
+// TakesDocuments reports whether documents can be sent to the system: to its
+// address, or as files where the file that describes it names kinds.
+func (s *System) TakesDocuments() bool {
+	return s.Mode == Live && (s.BaseURL != "" || s.Place.Named() && (s.Described == nil || len(s.Described.Accepts) > 0))
+}
 
 // Env is what the system's connector is opened with. It is the place where the
 // system's secrets are revealed.
 func (s *System) Env(client *http.Client, now func() time.Time, log *slog.Logger) connector.Env {
+	settings := maps.Clone(s.Settings)
+	maps.Copy(settings, s.files)
 	secrets := make([]string, len(s.WebhookSecrets))
 	for i, one := range s.WebhookSecrets {
 		secrets[i] = one.Reveal()
 	}
 	return connector.Env{
 		System: s.Name, Role: s.Role, BaseURL: s.BaseURL, Token: s.Token.Reveal(), WebhookSecret: secrets,
-		OrderPrefix: s.OrderPrefix, Settings: s.Settings, Client: client, Now: now, Log: log,
+		OrderPrefix: s.OrderPrefix, Settings: settings, Client: client, Now: now, Log: log,
 	}
 }
 

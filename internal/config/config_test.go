@@ -293,9 +293,10 @@ func TestExample(t *testing.T) {
 	}
 
 	write(t, filepath.Join(dir, "key"), "a-key-that-is-long-enough\n")
+	write(t, filepath.Join(dir, "portal"), "another-key-for-the-portal\n")
 	write(t, filepath.Join(dir, "secret"), "whsec_c2VjcmV0\n")
 	write(t, filepath.Join(dir, "secrets.json"), `{"api_key":"another-key-of-good-length"}`)
-	full := strings.NewReplacer("/etc/waybill/secrets.json", "secrets.json", "/run/secrets/waybill-operations-key", "key",
+	full := strings.NewReplacer("/etc/waybill/secrets.json", "secrets.json", "/run/secrets/waybill-operations-key", "key", "/run/secrets/waybill-portal-key", "portal",
 		"/run/secrets/erp-webhook-secret", "secret").Replace(uncomment(string(b)))
 	for _, name := range []string{"DASHBOARD_KEY", "ERP_TOKEN", "ERP_WEBHOOK_SECRET", "ERP_WEBHOOK_SECRET_OLD", "CARRIER_WEBHOOK_SECRET", "OPERATIONS_SECRET"} {
 		t.Setenv("WAYBILL_"+name, "the-secret-called-"+name)
@@ -304,7 +305,7 @@ func TestExample(t *testing.T) {
 	if c, err = config.Load(path, registry(t)); err != nil {
 		t.Fatalf("the example with all that it leaves out does not load:\n%v", err)
 	}
-	if len(c.Keys) != 3 || len(c.Systems["erp"].WebhookSecrets) != 3 || len(c.Milestones) != 2 {
+	if len(c.Keys) != 4 || !slices.Equal(c.Keys[2].Customers, []string{"C100", "C101"}) || len(c.Systems["erp"].WebhookSecrets) != 3 || len(c.Milestones) != 2 {
 		t.Errorf("%d keys, %d webhook secrets, %d milestones", len(c.Keys), len(c.Systems["erp"].WebhookSecrets), len(c.Milestones))
 	}
 }

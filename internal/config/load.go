@@ -93,6 +93,9 @@ func (c *Config) load(top *section) {
 	timing := top.sub("timing")
 	c.Timing, p = timing.timing()
 	c.loadPolicy(top.sub("policy"), p)
+	master := top.sub("master_data")
+	c.MasterData.Every = master.duration("every", p.masterData)
+	master.close()
 	c.loadMilestones(top)
 	c.loadNotify(top)
 	c.loadEgress(top.sub("egress"))
@@ -118,6 +121,7 @@ func (c *Config) loadDatabase(s *section) {
 	if path, ok := strings.CutPrefix(c.Database.URL, "sqlite:"); ok {
 		c.Database.Path = path
 	}
+	c.Database.Password = s.secret("password")
 	s.close()
 }
 
@@ -131,6 +135,7 @@ func (c *Config) loadKeys(s *section) {
 				s.r.problem(k.nodes["role"], k.at("role"), fmt.Sprintf("there is no role %q", name), oneOf(name, auth.Roles()))
 			}
 		}
+		key.Customers = customers(k)
 		k.close()
 		c.Keys = append(c.Keys, key)
 	}
@@ -151,8 +156,10 @@ func (c *Config) loadSystem(name string, s *section) *System {
 		Role:        waybill.Role(s.text("role", "")),
 		Connector:   s.text("connector", ""),
 		BaseURL:     strings.TrimRight(s.text("base_url", ""), "/"),
+		Place:       loadPlace(s),
 		Token:       s.secret("token"),
 		OrderPrefix: s.text("order_prefix", ""),
+		Captures:    s.flag("captures"),
 		Mode:        Mode(s.text("mode", string(Live))),
 		Settings:    map[string]string{},
 	}
@@ -189,12 +196,30 @@ func (c *Config) loadSettings(sys *System, s *section) {
 		return
 	}
 	s.close()
+	describe(sys, m, s)
 }
 
 func (c *Config) missing(s *section, want connector.Setting) {
 	at := c.places.of(s.path)
 	s.r.problems = append(s.r.problems, Problem{File: s.r.file, Line: at.line, Column: at.column, Path: s.at(want.Name),
 		Detail: "is missing", Fix: "it is: " + want.Doc})
+}
+
+// customers reads whose orders a key may see. An empty list is not the same as
+// none: it would shut a portal out or, read otherwise, open everything to it.
+func customers(k *section) (list []string) {
+	nodes, paths := k.items("customers")
+	for i, n := range nodes {
+		id, ok := k.r.scalar(n, paths[i])
+		if ok && !waybill.ValidID(id) {
+			k.r.problem(n, paths[i], fmt.Sprintf("%q is no customer's id", id), "write the id by which orders name the customer")
+		}
+		list = append(list, id)
+	}
+	if n := k.nodes["customers"]; n != nil && len(nodes) == 0 {
+		k.r.problem(n, k.at("customers"), "lists nobody", "name customers, or leave it out for all")
+	}
+	return list
 }
 
 // loadSecretsFile takes from the secrets file what the configuration does not
@@ -246,7 +271,10 @@ func (c *Config) loadPolicy(s *section, p profile) {
 		Limbo:          s.duration("limbo", p.limbo),
 		PriceTolerance: s.decimal("price_tolerance"),
 		OverShip:       s.decimal("over_ship"),
+		Backorder:      s.text("backorder", backorders[0]),
+		DuplicatePO:    s.text("duplicate_po", duplicates[0]),
 	}
+	c.Policy.loadRoutes(s)
 	s.close()
 }
 

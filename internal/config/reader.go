@@ -266,6 +266,15 @@ func (s *section) number(key string, absent int) int {
 	return parsed(s, key, absent, "a whole number", strconv.Atoi)
 }
 
+func (s *section) flag(key string) bool {
+	return parsed(s, key, false, "true or false", func(text string) (bool, error) {
+		if text != "true" && text != "false" {
+			return false, strconv.ErrSyntax
+		}
+		return text == "true", nil
+	})
+}
+
 func (s *section) rate(key string) float64 {
 	return parsed(s, key, 0, "a number of requests per second like 2 or 0.5", func(text string) (float64, error) {
 		v, err := strconv.ParseFloat(text, 64)

@@ -67,6 +67,12 @@ func (k *checker) roleAndConnector(path string, s *System) {
 		k.wrong(path+".connector", fmt.Sprintf("there is no connector %q", s.Connector), oneOf(s.Connector, k.c.registry.Names()))
 		return
 	}
+	switch {
+	case m.Files && !s.Place.Named():
+		k.wrong(path+".folder", "is missing", "name the folder in which files are exchanged with the system, or write sftp")
+	case !m.Files && s.Place.Named():
+		k.wrong(path, "the connector "+m.Name+" exchanges no files", "take out folder and sftp, or choose the connector file")
+	}
 	if known && !slices.Contains(m.Roles, s.Role) {
 		k.wrong(path+".role", fmt.Sprintf("a system with the connector %s can't have the role %s", m.Name, s.Role), "it can have "+roleList(m))
 	}
@@ -109,7 +115,7 @@ func (k *checker) credentials(path string, s *System) {
 	if s.BaseURL != "" && s.Token.IsZero() {
 		k.warn(path+".token", "is missing", "requests to the system will carry no credential: name one, or add it to the secrets file")
 	}
-	if s.BaseURL == "" && len(s.WebhookSecrets) == 0 {
+	if s.BaseURL == "" && len(s.WebhookSecrets) == 0 && !s.Place.Named() {
 		k.warn(path, "has neither base_url nor webhook_secret", "nothing goes to it and nothing comes from it: add one, or set mode: off")
 	}
 }
@@ -125,6 +131,9 @@ func (k *checker) prefixes() {
 	for _, name := range k.c.SystemNames() {
 		s, path := k.c.Systems[name], "systems."+name+".order_prefix"
 		if s.Role != waybill.RoleChannel {
+			if s.Captures {
+				k.wrong("systems."+name+".captures", "only a channel takes the buyer's money", "take it out")
+			}
 			if s.OrderPrefix != "" {
 				k.wrong(path, "only a channel has one: orders are placed nowhere else", "take it out")
 			}
@@ -163,18 +172,25 @@ func validPrefix(p string) bool {
 }
 
 // targets: the pack sends a kind of document to one system of a role. Other
-// systems of that role can be sources.
+// systems of that role can be sources. Between several warehouses routes
+// decide.
 func (k *checker) targets() {
-	for _, role := range []waybill.Role{waybill.RoleERP, waybill.RoleWMS} {
+	for _, role := range []waybill.Role{waybill.RoleERP, waybill.RoleWMS, waybill.RoleSupplier} {
+		if role == waybill.RoleWMS && len(k.c.Policy.Routes) > 0 {
+			continue
+		}
 		first := ""
 		for _, name := range k.c.SystemNames() {
 			s := k.c.Systems[name]
-			if s.Role != role || !s.takesDocuments() {
+			if s.Role != role || !s.TakesDocuments() {
 				continue
 			}
 			if first != "" {
-				k.wrong("systems."+name+".role", fmt.Sprintf("documents for the %s go to %s already", role, first),
-					fmt.Sprintf("the pack %s has one: take out the base_url of one of them (it stays a source), or set mode: off", packs[0]))
+				fix := fmt.Sprintf("the pack %s has one: take out the base_url of one of them (it stays a source), or set mode: off", packs[0])
+				if role == waybill.RoleWMS {
+					fix = "write under policy.routes what each of them ships, take out the base_url of one of them (it stays a source), or set mode: off"
+				}
+				k.wrong("systems."+name+".role", fmt.Sprintf("documents for the %s go to %s already", role, first), fix)
 				continue
 			}
 			first = name

@@ -19,7 +19,7 @@ type Timing struct {
 // profile is a set of times, with those of the policy that go with them.
 type profile struct {
 	Timing
-	limbo, holdRecheck time.Duration
+	limbo, holdRecheck, masterData time.Duration
 }
 
 // profiles are those of the system contract: T0, T1, T5, W4 and, for fast, its
@@ -27,10 +27,10 @@ type profile struct {
 var profiles = []profile{
 	{Timing{Profile: "standard", Lease: 10 * time.Second, Deadline: 30 * time.Second, Settle: 2 * time.Second,
 		BackoffMin: time.Second, BackoffMax: 5 * time.Minute, AckDeadline: time.Hour},
-		10 * time.Minute, 15 * time.Minute},
+		10 * time.Minute, 15 * time.Minute, 15 * time.Minute},
 	{Timing{Profile: "fast", Lease: 2 * time.Second, Deadline: 2 * time.Second, Settle: time.Second,
 		BackoffMin: 50 * time.Millisecond, BackoffMax: 2 * time.Second, AckDeadline: 10 * time.Second},
-		5 * time.Second, 5 * time.Second},
+		5 * time.Second, 5 * time.Second, 10 * time.Second},
 }
 
 func profileNames() []string {

@@ -83,6 +83,8 @@ func commandFor(a tower.Action, x exception.Exception) engine.Command {
 	c := engine.Command{Actor: a.Actor, Object: engine.ToException, Name: exceptionID(x.ID), ID: x.ID, Action: string(a.Kind),
 		Reason: a.Reason, Ref: a.Ref}
 	switch {
+	case a.Kind == tower.Match:
+		c.Ref, c.Order = "", a.Ref
 	case a.Kind == tower.Settle && x.Cause == causeOverShipped:
 		c.Object, c.Name, c.Action = engine.ToOrder, x.Ref, string(process.SettleExcess)
 		c.Reason = joined(", reference ", a.Reason, a.Ref) // it is kept with the reason

@@ -38,12 +38,23 @@ var causes = map[string]cause{
 	"split_ship_complete":  {"A complete order shipped in parts", "Promise", "warn", "Tell the buyer, and ask the warehouse for the rest.", waybill.RoleWMS},
 	"no_supplier":          {"Drop-ship order without a supplier", "Set-up", "bad", "Order the goods from the supplier. Its shipment is taken in as a warehouse's.", waybill.RoleSupplier},
 
+	"no_warehouse":           {"Lines that no route sends to a warehouse", "Set-up", "bad", "Add a route that fits, or a warehouse for the rest.", waybill.RoleWMS},
+	"warehouses_disagree":    {"Warehouses work by different versions", "Conflict", "bad", "Ask the warehouse by which quantities it works, and enter the difference.", waybill.RoleWMS},
+	"returned_over_shipped":  {"More came back than shipped", "Quantity", "bad", "See whether a shipment was never reported, or the return is of another order.", waybill.RoleWMS},
+	"credited_over_invoiced": {"More credited than invoiced", "Quantity", "bad", "See which credit the ERP made by itself, and bill the difference there.", waybill.RoleERP},
+	"credited_over_returned": {"More credited than came back", "Quantity", "bad", "Bill the difference in the ERP, or have the return corrected.", waybill.RoleERP},
+	"captured_over_shipped":  {"More captured than shipped", "Quantity", "bad", "Refund the difference in the channel.", waybill.RoleChannel},
+
+	"unmatched_return": {"Returns without an order", "Unmatched", "warn", "Find each one's order by the goods or the sender, and match them.", waybill.RoleReturns},
+
 	"message_quarantined":   {"Messages not understood", "Quarantine", "bad", "Correct the sender or the mapping, then have them sent again.", ""},
 	"message_conflict":      {"One message id, two bodies", "Conflict", "warn", "Ask the sender which body is right. It has to come under a new id.", ""},
 	"poison_answer":         {"An answer could not be decided on", "Fault", "bad", "Report it with the delivery; what should follow from the answer has not happened.", ""},
 	"waybill_set_aside":     {"An order could not be worked on", "Fault", "bad", "Run waybill verify and report what it says of the order.", ""},
 	"invoiced_over_ordered": {"More invoiced than ordered", "Quantity", "bad", "See which invoice has to be credited in the ERP.", waybill.RoleERP},
 	"poison_message":        {"A message that can't be decided on", "Fault", "bad", "Report it with the message. Nothing of it was applied.", ""},
+
+	"poll_failed": {"A system can't be asked what changed", "Reading", "bad", "Mend what each names. The system is asked again by itself.", ""},
 
 	"target_unauthorized":  {"Credential refused", "System paused", "bad", "Correct the credential. Waybill goes on by itself when the system takes it.", ""},
 	"target_misconfigured": {"The address answers, but not as the system", "System paused", "bad", "Correct its address or what stands before it, then reload or resume.", ""},
@@ -56,7 +67,8 @@ var causes = map[string]cause{
 func roleOf(k waybill.Kind) waybill.Role {
 	switch k {
 	case waybill.OrderCheck, waybill.SalesOrder, waybill.SalesOrderChange, waybill.SalesOrderCancel, waybill.ShipmentPosting,
-		waybill.ShipmentReversal, waybill.Invoice, waybill.CreditMemo, waybill.PaymentReceipt:
+		waybill.ShipmentReversal, waybill.Invoice, waybill.CreditMemo, waybill.PaymentReceipt, waybill.InventoryAdjustment,
+		waybill.ReceiptPosting:
 		return waybill.RoleERP
 	case waybill.WarehouseOrder, waybill.WarehouseOrderChange, waybill.WarehouseOrderCancel:
 		return waybill.RoleWMS
@@ -73,7 +85,7 @@ var refusable = []waybill.Kind{
 	waybill.SalesOrderCancel, waybill.SalesOrder, waybill.OrderCheck, waybill.OrderAcknowledgment, waybill.ShipmentPosting,
 	waybill.ShipmentReversal, waybill.Invoice, waybill.CreditMemo, waybill.PaymentReceipt, waybill.PaymentCapture,
 	waybill.FulfilmentUpdate, waybill.Fulfilment, waybill.BackorderNotice, waybill.RefundNotice, waybill.ChangeAnswer,
-	waybill.CancellationAnswer, waybill.PurchaseOrder,
+	waybill.CancellationAnswer, waybill.PurchaseOrder, waybill.InventoryAdjustment, waybill.ReceiptPosting, waybill.InventoryAvailability,
 }
 
 // refusalNext says what repairs the refusals that every system knows.

@@ -236,7 +236,7 @@ func (d *Desk) shownGroup(g group, closed bool) tower.ExceptionGroup {
 		return out
 	}
 	for _, k := range exceptionActions(g.cause, g.actions) {
-		if k != tower.Settle { // each has a number of its own
+		if k != tower.Settle && k != tower.Match { // each has a number or an order of its own
 			out.Actions = append(out.Actions, k)
 		}
 	}
@@ -253,6 +253,7 @@ const (
 	actionSkip   = "skip"
 	actionSettle = "settle"
 	actionClose  = "close"
+	actionMatch  = "match"
 )
 
 // exceptionActions are what the pages offer of the actions that an exception
@@ -271,6 +272,8 @@ func exceptionActions(cause string, actions []string) []tower.ActionKind {
 			out = append(out, tower.Skip)
 		case actionSettle:
 			out = append(out, tower.Settle)
+		case actionMatch:
+			out = append(out, tower.Match)
 		}
 	}
 	return out

@@ -127,6 +127,9 @@ func orderActions(o trace.Order) []tower.ActionKind {
 	case waybill.StatusShipped, waybill.StatusInvoiced, waybill.StatusCancelled:
 		return out
 	}
+	if o.View.Status == waybill.StatusBackordered {
+		out = append(out, tower.ReleaseBackorder)
+	}
 	return append(out, tower.Cancel)
 }
 

@@ -29,7 +29,7 @@ func (d *Desk) Orders(ctx context.Context, q tower.OrderQuery) (tower.OrderPage,
 			return page, err
 		}
 		if len(found) == 1 {
-			page.Exact = found[0].Ref
+			page.Exact = waybill.Lane(found[0].Kind, found[0].Ref)
 			return page, nil
 		}
 	}
@@ -52,9 +52,6 @@ func (d *Desk) rows(ctx context.Context, q ledger.WaybillQuery) (rows []tower.Or
 		next = strconv.FormatInt(found[limit-1].ID, 10)
 	}
 	for _, w := range found {
-		if w.Kind != waybill.FlowSales {
-			continue
-		}
 		row, err := d.row(ctx, w)
 		if err != nil {
 			return nil, "", err

@@ -29,6 +29,17 @@ type Options struct {
 	Resolver *net.Resolver
 }
 
+// Dialer makes the connections that the rules allow, for systems that are not
+// spoken to over HTTP. Each address is judged after name resolution.
+func Dialer(o Options) *net.Dialer {
+	return &net.Dialer{
+		Timeout:   dialTimeout,
+		KeepAlive: keepAliveInterval,
+		Resolver:  o.Resolver,
+		Control:   NewGuard(o.Allow).Control,
+	}
+}
+
 // Client makes the HTTP client that calls systems. It
 //
 //   - connects only to addresses that the guard lets through, judged after
@@ -44,16 +55,10 @@ type Options struct {
 // It sets no time-out over a whole request: callers give a context with the
 // attempt's deadline. Without one an answer has to begin within two minutes.
 func Client(o Options) *http.Client {
-	dialer := &net.Dialer{
-		Timeout:   dialTimeout,
-		KeepAlive: keepAliveInterval,
-		Resolver:  o.Resolver,
-		Control:   NewGuard(o.Allow).Control,
-	}
 	return &http.Client{
 		Transport: &once{&http.Transport{
 			Proxy:                  nil,
-			DialContext:            dialer.DialContext,
+			DialContext:            Dialer(o).DialContext,
 			TLSHandshakeTimeout:    tlsTimeout,
 			ResponseHeaderTimeout:  headerTimeout,
 			ExpectContinueTimeout:  expectContinueWait,

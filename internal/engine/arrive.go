@@ -22,6 +22,12 @@ type Kept struct {
 	Status    ledger.MessageStatus
 }
 
+// The events of messages that say nothing else.
+const (
+	MessageNoted       waybill.EventType = "message.noted"       // understood; nothing in it is tracked
+	MessageQuarantined waybill.EventType = "message.quarantined" // authentic, not understood
+)
+
 // arrival is a message on its way into the ledger, translated already.
 type arrival struct {
 	message ledger.Message
@@ -30,6 +36,7 @@ type arrival struct {
 	known   *ledger.Message // that it repeats
 	first   int64           // id of the first event row
 	bad     string
+	read    bool // it was read from a system of record, not pushed (system contract T6)
 	reply   chan<- keptOrError
 }
 
@@ -101,9 +108,9 @@ func (b *batch) name(ctx context.Context, a *arrival) error {
 		return nil
 	}
 	if len(a.events) == 0 {
-		kind := waybill.EventType("message.noted")
+		kind := MessageNoted
 		if a.message.Status == ledger.Quarantined {
-			kind = "message.quarantined"
+			kind = MessageQuarantined
 		}
 		a.events = []waybill.Event{{Type: kind, Source: a.message.Source, Subject: a.message.DedupeID}}
 	}
@@ -162,7 +169,7 @@ func (b *batch) arrive(ctx context.Context, a *arrival, i int) error {
 		return b.raise(ctx, nil, exception.Exception{
 			Cause: "message_quarantined", Subject: a.message.Source + "/" + a.message.DedupeID,
 			Detail: fmt.Sprintf("a message of %s was not understood: %s", a.message.Source, a.message.Reason),
-			Next:   "correct the sender or the mapping, then have it sent again", Actions: []string{"close"},
+			Next:   "correct the mapping and replay it live, or correct the sender and have it sent again", Actions: []string{"close"},
 		})
 	case a.bad != "":
 		row := b.recordAs(id, nil, ev, a.message.ID)
@@ -172,7 +179,7 @@ func (b *batch) arrive(ctx context.Context, a *arrival, i int) error {
 			Detail: fmt.Sprintf("deciding on a message of %s failed: %s", a.message.Source, a.bad),
 			Next:   "report it with the message; nothing of it was applied", Actions: []string{"close"},
 		})
-	case ev.Type == "message.noted":
+	case ev.Type == MessageNoted:
 		row := b.recordAs(id, nil, ev, a.message.ID)
 		row.State, row.Reason = ledger.Ignored, "understood; it says nothing that is tracked"
 		return nil
@@ -180,33 +187,47 @@ func (b *batch) arrive(ctx context.Context, a *arrival, i int) error {
 	switch ev.Type {
 	case waybill.DocumentApplied, waybill.DocumentRejected:
 		return b.documentReport(ctx, a, id, ev)
-	case waybill.CustomerChanged, waybill.ItemChanged, waybill.InvoicePaid:
+	case waybill.CustomerChanged, waybill.InvoicePaid:
 		return b.entityChanged(ctx, a, id, ev)
+	case waybill.ItemChanged:
+		return b.itemChanged(ctx, a, id, ev)
+	case waybill.InventoryPosition:
+		return b.positionStated(ctx, a, id, ev)
+	case waybill.InventorySnapshot:
+		return b.snapshot(a, id, ev)
+	case waybill.ReturnRequested, waybill.ReturnReceived:
+		if ev.Flow == waybill.FlowReturn {
+			return b.blindReturn(ctx, a, id, ev)
+		}
 	case waybill.ShipmentDelivered:
 		if ev.Ref == "" {
 			return b.shipmentDelivered(ctx, a, id, ev)
 		}
 	}
-	if ev.Ref == "" || ev.Flow != waybill.FlowSales {
+	if ev.Ref == "" || !folded(ev) {
 		row := b.recordAs(id, nil, ev, a.message.ID)
 		row.State, row.Reason = ledger.Ignored, "no flow of this installation needs "+string(ev.Type)
 		return nil
 	}
-	f, err := b.flowFor(ctx, ev.Flow, ev.Ref)
-	if u := (*unreadable)(nil); errors.As(err, &u) {
-		row := b.recordAs(id, nil, ev, a.message.ID)
-		row.State, row.Reason = ledger.ParkedEvent, u.Error()
+	_, _, err := b.foldInto(ctx, a, id, ev)
+	return err
+}
+
+// folded reports whether a flow of this installation takes an event in.
+func folded(ev *waybill.Event) bool {
+	switch ev.Flow {
+	case waybill.FlowSales, waybill.FlowReceipt, waybill.FlowTransfer:
+		return true
+	case waybill.FlowItem:
+		return ev.Type == waybill.InventoryAdjusted
 	}
-	if err != nil {
-		return b.setAside(ctx, err)
-	}
-	return b.fold(ctx, f, ev, b.recordAs(id, f, ev, a.message.ID))
+	return false
 }
 
 // shipmentDelivered finds the order of a shipment that the carrier knows only
 // by its own number. One that nobody has reported yet is wanted.
 func (b *batch) shipmentDelivered(ctx context.Context, a *arrival, id int64, ev *waybill.Event) error {
-	fs, err := b.flowsByRef(ctx, ev.Subject)
+	fs, err := b.ordersByRef(ctx, ev.Subject)
 	if err != nil {
 		return err
 	}
@@ -254,7 +275,7 @@ func (b *batch) adopt(ctx context.Context, f *flow, entity string) error {
 	if !b.e.wanted[entity] { // adopted already
 		return nil
 	}
-	ids, err := b.e.store.Watching(ctx, "want:"+entity, 1000)
+	ids, err := b.e.store.Watching(ctx, "want:"+entity, 0, 1000)
 	if err != nil {
 		return fmt.Errorf("read what waits for %s: %w", entity, err)
 	}
@@ -292,6 +313,12 @@ func (b *batch) event(ctx context.Context, id int64) (ledger.Event, error) {
 		return row, fmt.Errorf("read event %d: %w", id, err)
 	}
 	return row, nil
+}
+
+// ordersByRef finds orders by a reference of any kind, also one of this batch.
+func (b *batch) ordersByRef(ctx context.Context, value string) ([]*flow, error) {
+	fs, err := b.flowsByRef(ctx, value)
+	return slices.DeleteFunc(fs, func(f *flow) bool { return f.sales() == nil }), err
 }
 
 // flowsByRef finds waybills by a reference of any kind, also one of this batch.
@@ -335,28 +362,36 @@ func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *way
 		row.State, row.Reason = ledger.Ignored, "it names no customer and no item"
 		return nil
 	}
+	row.Reason, err = b.touchWatchers(ctx, kind, entity)
+	return err
+}
+
+// touchWatchers tells the orders that wait for an entity of its change, once
+// the arrivals are folded. It says how many there are.
+func (b *batch) touchWatchers(ctx context.Context, kind, entity string) (string, error) {
 	name := kind + ":" + entity
 	if kind == "payment" {
 		name = "customer:" + entity
 	}
 	b.e.touched.add(name, kind, b.now)
-	ids, err := b.e.store.Watching(ctx, name, 100000)
+	ids, err := b.e.store.Watching(ctx, name, 0, 100000)
 	if err != nil {
-		return fmt.Errorf("read which orders wait for %s: %w", name, err)
+		return "", fmt.Errorf("read which orders wait for %s: %w", name, err)
 	}
 	ids = b.watching(name, ids)
-	touched := len(ids)
 	for _, w := range ids {
 		b.next = append(b.next, func() error {
 			f, err := b.e.flowByID(ctx, w)
 			if err != nil {
 				return b.setAside(ctx, err)
 			}
+			if kind == "item" {
+				b.tellUnits(ctx, f, entity)
+			}
 			return b.own(ctx, f, waybill.EntityTouched, &process.Touched{Kind: kind, ID: entity})
 		})
 	}
-	row.Reason = fmt.Sprintf("%d held orders are checked again", touched)
-	return nil
+	return fmt.Sprintf("%d held orders are checked again", len(ids)), nil
 }
 
 // watching brings a list of watchers that the store holds up to what this
@@ -393,8 +428,6 @@ func (b *batch) entityOf(ctx context.Context, ev *waybill.Event) (kind, entity s
 	switch ev.Type {
 	case waybill.CustomerChanged:
 		return "customer", ev.Ref, nil
-	case waybill.ItemChanged:
-		return "item", ev.Ref, nil
 	}
 	var p waybill.Payment
 	if err := waybill.Unmarshal(ev.Data, &p); err != nil {

@@ -48,6 +48,10 @@ type decision struct {
 	Skip     []string            `json:"skip,omitzero"`
 	Attempt  []process.Attempted `json:"attempt,omitzero"` // first attempts committed with this event
 	Why      []string            `json:"why,omitzero"`
+	// Replaces is the event that the same message was read as before, where it
+	// was read again; Void: it does not say it any more.
+	Replaces string `json:"replaces,omitzero"`
+	Void     bool   `json:"void,omitzero"`
 }
 
 type addedDoc struct {
@@ -58,7 +62,7 @@ type addedDoc struct {
 }
 
 func (d *decision) empty() bool {
-	return len(d.Add)+len(d.Withdraw)+len(d.Skip)+len(d.Attempt)+len(d.Why) == 0
+	return len(d.Add)+len(d.Withdraw)+len(d.Skip)+len(d.Attempt)+len(d.Why) == 0 && d.Replaces == ""
 }
 
 func (e *Engine) newBatch(prev *batch) *batch {
@@ -251,6 +255,9 @@ func (b *batch) done() {
 		if f.batch == b {
 			f.batch, f.last = nil, nil
 		}
+		if f.row.Kind == waybill.FlowItem {
+			f.shed()
+		}
 	}
 	b.e.flows.trim()
 	for _, f := range b.after {
@@ -369,7 +376,7 @@ func (b *batch) raise(ctx context.Context, f *flow, x exception.Exception) error
 				return nil
 			}
 		}
-		x.Waybill, x.Ref = f.row.ID, f.row.Ref
+		x.Waybill, x.Ref = f.row.ID, waybill.Lane(f.row.Kind, f.row.Ref)
 	} else if _, open := b.e.counts.open[x.Cause+"\x00"+x.Subject]; open {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/verify"
 )
@@ -15,12 +16,16 @@ func (r *rig) checkLanes() {
 	r.t.Helper()
 	for _, f := range r.e.flows.byID {
 		for _, l := range f.lanes {
-			if breach := laneBreach(l.queue, l.target.class.KeepsOrder); breach != "" {
+			if breach := laneBreach(l.queue, l.target.class.KeepsOrder); breach != "" && (breach != leftOut || f.row.Kind != waybill.FlowItem) {
 				r.t.Fatalf("lane of %s to %s: %s", f.row.Ref, l.target.sys.Name, breach)
 			}
 		}
 	}
 }
+
+// leftOut is no breach in an item's lane: its settled documents leave the
+// memory, and verify looks at them in the store.
+const leftOut = "a number was left out"
 
 // laneBreach says in which way a lane breaks its order; "" where it does not.
 func laneBreach(q lane.Queue, keepsOrder bool) string {
@@ -48,7 +53,7 @@ func laneBreach(q lane.Queue, keepsOrder bool) string {
 	}
 	for n := range int64(len(seen)) {
 		if !seen[n+1] {
-			return fmt.Sprintf("number %d was left out", n+1)
+			return leftOut
 		}
 	}
 	if underWay > 1 && !keepsOrder {

@@ -35,6 +35,7 @@ type Command struct {
 	Action string
 	Reason string
 	Ref    string // settle: the number under which the system has the document
+	Order  string // match: any reference of the order that a return belongs to
 }
 
 type command struct {
@@ -174,33 +175,41 @@ func (b *batch) closeAll(f *flow, d *lane.Delivery, by string) {
 }
 
 func (c *command) onOrder(ctx context.Context, b *batch) error {
-	fs, err := b.flowsByRef(ctx, c.Name)
+	f, err := c.orderNamed(ctx, b)
 	if err != nil {
 		return err
 	}
+	return c.tell(ctx, b, f)
+}
+
+// orderNamed finds the one order that the command's name refers to.
+func (c *command) orderNamed(ctx context.Context, b *batch) (*flow, error) {
+	fs, err := b.ordersByRef(ctx, c.Name)
+	if err != nil {
+		return nil, err
+	}
 	for _, f := range fs { // an order's own number names that order, whoever else uses it
 		if f.row.Ref == c.Name {
-			fs = []*flow{f}
-			break
+			return f, nil
 		}
 	}
 	switch len(fs) {
 	case 0:
-		return refuse("not_found", "no order is known as "+c.Name, "")
+		return nil, refuse("not_found", "no order is known as "+c.Name, "")
 	case 1:
+		return fs[0], nil
 	default:
-		return refuse("ambiguous", fmt.Sprintf("%d orders are known as %s", len(fs), c.Name), "name one by its own number")
+		return nil, refuse("ambiguous", fmt.Sprintf("%d orders are known as %s", len(fs), c.Name), "name one by its own number")
 	}
-	return c.tell(ctx, b, fs[0])
 }
 
 // tell gives an order a command.
 func (c *command) tell(ctx context.Context, b *batch, f *flow) error {
 	verb := process.Verb(c.Action)
 	switch verb {
-	case process.Recheck, process.Hold, process.Release, process.Cancel, process.SettleExcess:
+	case process.Recheck, process.Hold, process.Release, process.Cancel, process.SettleExcess, process.ReleaseBackorder, process.Replay:
 	default:
-		return refuse("unknown_action", fmt.Sprintf("an order can't be told to %q", c.Action), "use recheck, hold, release or cancel")
+		return refuse("unknown_action", fmt.Sprintf("an order can't be told to %q", c.Action), "use recheck, hold, release, release_backorder or cancel")
 	}
 	id, err := b.e.id(ctx)
 	if err != nil {
@@ -257,7 +266,12 @@ func (c *command) onException(ctx context.Context, b *batch) error {
 		return err
 	}
 	switch c.Action {
+	case "match":
+		return c.matchCommand(ctx, b, f)
 	case "close":
+		if x.Cause == process.CauseUnmatched {
+			break // it would be forgotten: its facts count for no order
+		}
 		b.touch(f)
 		b.clear(f, x.Cause, x.Subject, c.Actor)
 		return nil

@@ -73,7 +73,7 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 	skew := l.target.correct()
 	b.sends = append(b.sends, send{target: l.target, skew: skew, waybill: f.row.ID, delivery: d.ID, body: body,
 		attempt: connector.Attempt{
-			Kind: d.Kind, Order: f.row.Ref, Lane: d.Lane, Key: d.Key, Subject: d.Subject, Seq: d.Seq,
+			Kind: d.Kind, Order: d.Lane, Lane: d.Lane, Key: d.Key, Subject: d.Subject, Seq: d.Seq,
 			Attempt: d.Attempts, Epoch: d.Epoch, Deadline: d.Deadline.Add(skew),
 			Traceparent: waybill.Traceparent(d.Lane, d.Key),
 		}})
@@ -118,7 +118,7 @@ func (b *batch) attempted(ctx context.Context, f *flow, a process.Attempted) err
 		f.last = row
 	}
 	f.marks.Attempt = append(f.marks.Attempt, a)
-	dec := process.Decide(f.state, &waybill.Event{Type: waybill.DocumentAttempted, Source: "waybill",
+	dec := f.state.Decide(&waybill.Event{Type: waybill.DocumentAttempted, Source: "waybill",
 		Flow: f.row.Kind, Ref: f.row.Ref, RecordedAt: b.now, Body: &a}, b.e.policy)
 	return b.carryOut(ctx, f, dec, f.last)
 }
@@ -134,11 +134,11 @@ func (b *batch) render(f *flow, l *laneOf, d *lane.Delivery) (_ *connector.Rende
 			b.e.log.Error("a document could not be written", "key", d.Key, "panic", r, "stack", string(debug.Stack()))
 		}
 	}()
-	doc, err := process.Compose(f.state, d.Key, b.e.policy)
+	doc, err := f.state.Compose(d.Key, b.e.policy)
 	if err != nil {
 		return nil, err
 	}
-	seq, after := l.queue.NextSeq(), l.queue.After()
+	seq, after := f.next(l)
 	doc.Seq, doc.After = seq, after
 	r, err := l.target.conn.Renderer.Render(doc)
 	if err != nil {
@@ -255,7 +255,7 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 	l.target.occupy(b.now)
 	b.e.inflight[d.ID] = d.Attempts
 	b.sends = append(b.sends, send{target: l.target, ask: true, waybill: f.row.ID, delivery: d.ID,
-		inquiry: connector.Inquiry{Kind: d.Kind, Order: f.row.Ref, Key: d.Key, Subject: d.Subject,
+		inquiry: connector.Inquiry{Kind: d.Kind, Order: d.Lane, Key: d.Key, Subject: d.Subject,
 			Deadline: d.Deadline.Add(max(l.target.skew, l.target.skewMost)), Traceparent: waybill.Traceparent(d.Lane, d.Key)}})
 	return nil
 }
@@ -382,6 +382,9 @@ func (a *answered) apply(ctx context.Context, b *batch) error {
 		return b.setAside(ctx, err)
 	}
 	l, d := f.delivery(a.delivery)
+	if d == nil && f.row.Kind == waybill.FlowItem {
+		return nil // it was settled meanwhile, by a report of the system itself or by a person
+	}
 	if d == nil {
 		return errors.New("an answer came for a delivery that is not there")
 	}

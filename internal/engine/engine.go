@@ -59,6 +59,9 @@ type Options struct {
 	Systems    []System
 	Timing     lane.Timing
 	Milestones []Milestone
+	// MasterData is the time between two readings of the systems of record (T6);
+	// 0: they are not read.
+	MasterData time.Duration
 	Replica    string
 	Log        *slog.Logger
 
@@ -104,14 +107,16 @@ type Engine struct {
 	spare    spare
 	recent   *recent
 	touched  *touches
-	aside    map[int64]string // waybills that can't be worked on, and why
-	broken   map[int64]string // of them, those without an exception yet
-	inflight map[int64]int    // delivery → attempt under way
+	bases    map[string]string // items' base units, by SKU; empty: not described
+	aside    map[int64]string  // waybills that can't be worked on, and why
+	broken   map[int64]string  // of them, those without an exception yet
+	inflight map[int64]int     // delivery → attempt under way
 
 	counts   counters
 	stats    Stats
 	changed  *signal
-	gone     chan struct{} // closed when nothing is taken any more
+	ending   <-chan struct{} // of Run's context; nil where steps are called one by one
+	gone     chan struct{}   // closed when nothing is taken any more
 	stopping atomic.Bool
 	ready    atomic.Bool
 	failure  atomic.Pointer[string]
@@ -161,7 +166,7 @@ func New(opt Options) *Engine {
 		inbox: make(chan input, inboxSize), targets: map[string]*target{},
 		flows: newFlowCache(flowsMax), timers: map[store.TimerName]time.Time{},
 		wanted: map[string]bool{}, inflight: map[int64]int{},
-		changed: newSignal(), recent: newRecent(), touched: newTouches(),
+		changed: newSignal(), recent: newRecent(), touched: newTouches(), bases: map[string]string{},
 		aside: map[int64]string{}, broken: map[int64]string{}, gone: make(chan struct{}),
 	}
 	for _, s := range opt.Systems {
@@ -197,6 +202,7 @@ func (e *Engine) Start(ctx context.Context) error {
 // decided and goes on taking what comes in until the writer is free.
 func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 	lasting := context.WithoutCancel(ctx)
+	e.ending = ctx.Done()
 	defer close(e.gone)
 	p := &pipe{e: e, work: make(chan *batch), written: make(chan error, 1)}
 	go p.writer(lasting)
@@ -270,7 +276,7 @@ func (e *Engine) failed(ctx context.Context, ins []input, err error) error {
 			return e.stepSingly(ctx, ins, poison)
 		}
 		e.leaveOut(poison)
-		return e.load(ctx)
+		return e.reload(ctx)
 	}
 	for _, in := range ins {
 		in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
@@ -281,10 +287,37 @@ func (e *Engine) failed(ctx context.Context, ins []input, err error) error {
 	text := err.Error()
 	e.failure.Store(&text)
 	e.log.Error("commit failed; memory is read again from the store", "error", err)
-	if err := e.load(ctx); err != nil {
-		return fmt.Errorf("read the open work again after a failed commit: %w", err)
+	return e.reload(ctx)
+}
+
+// reload reads memory again after something failed, as often as it takes: a
+// database that restarts or fails over is away for seconds, and a process that
+// ended would be away for longer. What comes in meanwhile is refused.
+func (e *Engine) reload(ctx context.Context) error {
+	for {
+		err := e.load(ctx)
+		if err == nil {
+			return nil
+		}
+		if e.ending == nil {
+			return fmt.Errorf("read the open work again after a failed commit: %w", err)
+		}
+		e.log.Error("the store can't be read; trying again", "error", err)
+		text := err.Error()
+		e.failure.Store(&text)
+		pause := time.NewTimer(restAfterFailure)
+		for waiting := true; waiting; {
+			select {
+			case <-pause.C:
+				waiting = false
+			case in := <-e.inbox:
+				in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
+			case <-e.ending:
+				pause.Stop()
+				return fmt.Errorf("read the open work again after a failed commit: %w", err)
+			}
+		}
 	}
-	return nil
 }
 
 // leaveOut sets a waybill aside whose due step panicked: without it the others
@@ -303,7 +336,7 @@ func (e *Engine) stepSingly(ctx context.Context, ins []input, cause error) error
 	if errors.As(cause, &poison) {
 		e.leaveOut(poison)
 	}
-	if err := e.load(ctx); err != nil {
+	if err := e.reload(ctx); err != nil {
 		return err
 	}
 	for _, in := range ins {
@@ -313,7 +346,7 @@ func (e *Engine) stepSingly(ctx context.Context, ins []input, cause error) error
 		err := e.commit(ctx, []input{in})
 		var poison *poisoned
 		if errors.As(err, &poison) {
-			if err := e.load(ctx); err != nil {
+			if err := e.reload(ctx); err != nil {
 				return err
 			}
 			e.leaveOut(poison)
@@ -324,7 +357,7 @@ func (e *Engine) stepSingly(ctx context.Context, ins []input, cause error) error
 		}
 		if err != nil {
 			in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
-			if err := e.load(ctx); err != nil {
+			if err := e.reload(ctx); err != nil {
 				return err
 			}
 		}

@@ -35,6 +35,7 @@ type fake struct {
 
 	translator connector.Translator
 	renderer   connector.Renderer
+	publisher  connector.Publisher
 	script     map[waybill.Kind][]manner
 	any        []manner // for whatever kind comes
 	info       func() (connector.Info, error)
@@ -73,7 +74,7 @@ func newFake(r *rig, name string, role waybill.Role) *fake {
 }
 
 func (f *fake) system() System {
-	c := connector.Connector{Translator: f.translator, Renderer: f.renderer}
+	c := connector.Connector{Translator: f.translator, Renderer: f.renderer, Publisher: f.publisher}
 	if f.role != waybill.RoleCarrier {
 		c.Deliverer = f
 		if !f.noInquirer {

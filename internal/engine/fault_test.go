@@ -113,8 +113,8 @@ func (s *faulty) WaybillsByRef(ctx context.Context, value string, limit int) ([]
 	return get(s, "WaybillsByRef", func() ([]ledger.Waybill, error) { return s.Store.WaybillsByRef(ctx, value, limit) })
 }
 
-func (s *faulty) Watching(ctx context.Context, entity string, limit int) ([]int64, error) {
-	return get(s, "Watching", func() ([]int64, error) { return s.Store.Watching(ctx, entity, limit) })
+func (s *faulty) Watching(ctx context.Context, entity string, after int64, limit int) ([]int64, error) {
+	return get(s, "Watching", func() ([]int64, error) { return s.Store.Watching(ctx, entity, after, limit) })
 }
 
 func (s *faulty) DeliveriesOf(ctx context.Context, id int64) ([]lane.Delivery, error) {

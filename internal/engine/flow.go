@@ -20,7 +20,7 @@ import (
 // what the batch under way has changed.
 type flow struct {
 	row   ledger.Waybill
-	state *process.Sales
+	state process.Flow
 	lanes []*laneOf
 	open  []exception.Exception
 	last  *ledger.Event // the last event folded in the batch under way
@@ -28,6 +28,12 @@ type flow struct {
 	batch *batch        // the batch that touched it
 	place *list.Element
 	pins  int // batches that touched it and are not committed
+}
+
+// sales is the state of an order; nil for every other kind of waybill.
+func (f *flow) sales() *process.Sales {
+	s, _ := f.state.(*process.Sales)
+	return s
 }
 
 // laneOf is the queue to one target.
@@ -149,7 +155,7 @@ func (e *Engine) flowByID(ctx context.Context, id int64) (*flow, error) {
 
 // flowByRef returns a waybill by its kind and reference, or store.ErrNotFound.
 func (e *Engine) flowByRef(ctx context.Context, kind waybill.FlowKind, ref string) (*flow, error) {
-	tag := process.Tag(ref, e.policy)
+	tag := process.FlowTag(kind, ref, e.policy)
 	if f := e.flows.getRef(tag, kind, ref); f != nil {
 		return f, nil
 	}
@@ -192,7 +198,7 @@ func (e *Engine) flowByKey(ctx context.Context, key string) (*flow, error) {
 
 // loadFlow builds a waybill in memory from what the store holds.
 func (e *Engine) loadFlow(ctx context.Context, row ledger.Waybill) (*flow, error) {
-	state, err := process.Load(row.State)
+	state, err := process.LoadFlow(row.Kind, row.State)
 	if err != nil {
 		return nil, &unreadable{waybill: row.ID, ref: row.Ref, err: err}
 	}
@@ -212,7 +218,7 @@ func (e *Engine) loadFlow(ctx context.Context, row ledger.Waybill) (*flow, error
 	}
 	row.State = nil
 	f := &flow{row: row, state: state}
-	deliveries, err := e.store.DeliveriesOf(ctx, row.ID)
+	deliveries, err := e.deliveriesOf(ctx, row)
 	if err != nil {
 		return nil, fmt.Errorf("read the deliveries of %s: %w", row.Ref, err)
 	}
@@ -233,18 +239,59 @@ func (e *Engine) loadFlow(ctx context.Context, row ledger.Waybill) (*flow, error
 	return f, nil
 }
 
+// deliveriesOf reads what of a waybill's deliveries is worked with: all of an
+// order's, those of an item that are still on their way.
+func (e *Engine) deliveriesOf(ctx context.Context, row ledger.Waybill) ([]lane.Delivery, error) {
+	if row.Kind == waybill.FlowItem {
+		return e.store.DeliveriesOfItem(ctx, row.ID)
+	}
+	return e.store.DeliveriesOf(ctx, row.ID)
+}
+
+// shed drops an item's settled deliveries from memory: its history is long, and
+// its lanes know how far they have come from its state. Adjustments that were
+// withdrawn may be wanted again.
+func (f *flow) shed() {
+	for _, l := range f.lanes {
+		kept := l.queue[:0]
+		for _, d := range l.queue {
+			wanted := !d.State.Settled() || d.State == lane.Cancelled && d.Kind == waybill.InventoryAdjustment
+			if d.Dirty || wanted {
+				kept = append(kept, d)
+			}
+		}
+		clear(l.queue[len(kept):])
+		l.queue = kept
+	}
+}
+
+// next is the next document's number in a lane, and that of the last document
+// that the target applied or took.
+func (f *flow) next(l *laneOf) (seq, after int64) {
+	seq, after = l.queue.NextSeq(), l.queue.After()
+	if f.row.Kind != waybill.FlowItem {
+		return seq, after
+	}
+	if e, ok := f.state.(process.Endless); ok {
+		given, taken := e.Mark(l.target.sys.Name)
+		seq, after = max(seq, given+1), max(after, taken)
+	}
+	return seq, after
+}
+
 // newFlow makes the waybill of an order that is heard of for the first time,
-// be it by the order itself or by a fact that came before it.
+// be it by the order itself or by a fact that came before it, or of an item, a
+// receipt, a transfer or a return.
 func (b *batch) newFlow(ctx context.Context, kind waybill.FlowKind, ref string) (*flow, error) {
 	id, err := b.e.id(ctx)
 	if err != nil {
 		return nil, err
 	}
-	tag := process.Tag(ref, b.e.policy)
+	tag := process.FlowTag(kind, ref, b.e.policy)
 	f := &flow{
 		row: ledger.Waybill{ID: id, Shard: ledger.ShardOf(tag), Tag: tag, Kind: kind, Ref: ref,
-			CreatedAt: b.now, Status: waybill.StatusReceived},
-		state: process.New(ref, b.e.policy),
+			CreatedAt: b.now},
+		state: process.NewFlow(kind, ref, b.e.policy),
 	}
 	b.e.flows.put(f)
 	b.touch(f)

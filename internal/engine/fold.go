@@ -34,14 +34,32 @@ func (b *batch) fold(ctx context.Context, f *flow, ev *waybill.Event, row *ledge
 	b.touch(f)
 	b.attach(f)
 	f.last = row
-	dec := process.Decide(f.state, ev, b.e.policy)
+	f.marks.Replaces, f.marks.Void = ev.Replaces, ev.Void
+	if f.row.Kind == waybill.FlowItem {
+		if err := b.recall(ctx, f, ev); err != nil {
+			return err
+		}
+	}
+	dec := f.state.Decide(ev, b.e.policy)
 	if len(dec.Missing) > 0 { // it left something in the ledger that this event needs
 		if err := b.fetch(ctx, f); err != nil {
 			return err
 		}
-		dec = process.Decide(f.state, ev, b.e.policy)
+		dec = f.state.Decide(ev, b.e.policy)
 	}
-	return b.carryOut(ctx, f, dec, row)
+	if err := b.carryOut(ctx, f, dec, row); err != nil {
+		return err
+	}
+	if ev.Type != waybill.OrderPlaced && ev.Type != waybill.OrderChanged {
+		return nil
+	}
+	if s := f.sales(); s != nil && s.Content() != nil {
+		if ev.Type == waybill.OrderPlaced {
+			b.duplicateSoon(ctx, f, s.Content())
+		}
+		return b.unitsOfOrder(ctx, f, s.Content())
+	}
+	return nil
 }
 
 // fetch attaches what a waybill's state leaves in the ledger, also what is not
@@ -80,6 +98,9 @@ func (b *batch) carryOut(ctx context.Context, f *flow, dec process.Decision, row
 		}
 		b.changeState(id, ledger.EventState(s.Place.String()), s.Reason)
 	}
+	for _, p := range dec.Past {
+		b.w.Past = append(b.w.Past, ledger.Past{Waybill: f.row.ID, Name: p.Name, Data: p.Data})
+	}
 	for _, key := range dec.Withdraw {
 		b.drop(f, key, "withdrawn")
 	}
@@ -106,6 +127,9 @@ func (b *batch) carryOut(ctx context.Context, f *flow, dec process.Decision, row
 		b.watches[store.Watch{Entity: entity, Waybill: f.row.ID}] = true
 		if _, id, ok := strings.Cut(entity, ":"); ok {
 			b.missed(ctx, f, entity, id)
+			if strings.HasPrefix(entity, "item:") {
+				b.tellUnits(ctx, f, id)
+			}
 		}
 	}
 	for _, entity := range dec.Unwatch {
@@ -117,6 +141,9 @@ func (b *batch) carryOut(ctx context.Context, f *flow, dec process.Decision, row
 	for _, r := range dec.Refs {
 		if r.Kind == "shipment" {
 			b.adoptSoon(ctx, f, "shipment:"+r.Value)
+		}
+		if len(b.e.wanted) > 0 && f.sales() != nil {
+			b.matchSoon(ctx, f, r)
 		}
 	}
 	return b.advance(ctx, f)

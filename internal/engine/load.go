@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/exception"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
@@ -24,6 +25,7 @@ func (e *Engine) load(ctx context.Context) error {
 	clear(e.wanted)
 	e.counts.reset()
 	e.recent.forget()
+	clear(e.bases)
 	heads, err := e.store.Heads(ctx)
 	if err != nil {
 		return fmt.Errorf("read the chains' heads: %w", err)
@@ -97,7 +99,8 @@ func (e *Engine) loadOpen(ctx context.Context) error {
 	return nil
 }
 
-// loadWanted reads the events in a state that wait for a shipment.
+// loadWanted reads the events in a state that wait for a shipment, or for the
+// order of a return.
 func (e *Engine) loadWanted(ctx context.Context, state ledger.EventState) error {
 	for after := int64(0); ; {
 		evs, err := e.store.Events(ctx, ledger.EventQuery{State: state, After: after, Limit: 1000})
@@ -108,6 +111,12 @@ func (e *Engine) loadWanted(ctx context.Context, state ledger.EventState) error 
 			after = ev.ID
 			if ev.Waybill == 0 {
 				e.wanted["shipment:"+ev.Subject] = true
+			}
+			if ev.Type == waybill.ReturnRequested || ev.Type == waybill.ReturnReceived {
+				e.wanted[wantReturn+ev.Subject] = true
+				for _, name := range namedBy(ev.Data) {
+					e.wanted[wantNamed+name] = true
+				}
 			}
 		}
 		if len(evs) < 1000 {
@@ -254,6 +263,9 @@ func (b *batch) timerDue(ctx context.Context, item dueItem) error {
 		return err
 	}
 	b.clearTimer(f, item.name)
+	if rest, isAllotment := strings.CutPrefix(item.name, "allot:"); isAllotment {
+		return b.allotDue(ctx, f, rest)
+	}
 	if rest, isMilestone := strings.CutPrefix(item.name, "milestone:"); isMilestone {
 		return b.milestoneDue(ctx, f, rest)
 	}

@@ -29,7 +29,7 @@ var statusRank = map[waybill.Status]int{
 
 // milestones sets and clears the timers of the promises on an order's way.
 func (b *batch) milestones(f *flow) {
-	if len(b.e.opt.Milestones) == 0 || !f.state.Placed() {
+	if len(b.e.opt.Milestones) == 0 || f.sales() == nil || !f.sales().Placed() {
 		return
 	}
 	rank := statusRank[f.row.Status]

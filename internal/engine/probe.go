@@ -30,6 +30,11 @@ func (e *Engine) heapify(now time.Time) {
 			t.probeAt = now
 			e.due = append(e.due, dueItem{at: now, target: t.sys.Name})
 		}
+		t.reading = reading{pass: t.reading.pass + 1}
+		if e.reads(t) {
+			t.reading.at = now
+			e.due = append(e.due, dueItem{at: now, target: t.sys.Name})
+		}
 	}
 	heap.Init(&e.due)
 }
@@ -45,19 +50,26 @@ func (e *Engine) probeSoon(t *target, at time.Time) {
 }
 
 // targetDue looks at a target whose waiting time is over: its queue is served
-// by dispatch; a probe may be due.
-func (b *batch) targetDue(_ context.Context, item dueItem) error {
+// by dispatch; a probe may be due, or a page of its master data.
+func (b *batch) targetDue(ctx context.Context, item dueItem) error {
 	t := b.e.targets[item.target]
-	if t == nil || b.e.stopping.Load() || t.conn.Prober == nil || t.probing || t.probeAt.IsZero() || t.probeAt.After(b.now) {
+	if t == nil || b.e.stopping.Load() {
 		return nil
+	}
+	b.probeDue(t)
+	return b.readDue(ctx, t)
+}
+
+func (b *batch) probeDue(t *target) {
+	if t.conn.Prober == nil || t.probing || t.probeAt.IsZero() || t.probeAt.After(b.now) {
+		return
 	}
 	if t.sys.Name != "" && b.now.Before(t.until) { // throttled: not even a probe goes
 		b.e.probeSoon(t, t.until)
-		return nil
+		return
 	}
 	t.probing, t.probeAt = true, time.Time{}
 	b.after = append(b.after, func() { b.e.probe(t, nil) })
-	return nil
 }
 
 // probe asks a target what it says of itself (T3). forbidden is the attempt

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"time"
 
 	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/lane"
@@ -14,6 +15,7 @@ type Configuration struct {
 	Systems    []System
 	Timing     lane.Timing
 	Milestones []Milestone
+	MasterData time.Duration
 	Rev        string
 }
 
@@ -50,7 +52,7 @@ func (r *reconfigure) apply(_ context.Context, b *batch) error {
 	b.note(audit.Entry{Actor: r.actor, Action: "reload", Object: "configuration " + r.Rev})
 	b.after = append(b.after, func() {
 		e.policy, e.timing = r.Policy, r.Timing
-		e.opt.Milestones = r.Milestones
+		e.opt.Milestones, e.opt.MasterData = r.Milestones, r.MasterData
 		named := map[string]bool{}
 		for _, s := range r.Systems {
 			named[s.Name] = true
@@ -73,6 +75,7 @@ func (e *Engine) replace(s System) {
 	if t == nil {
 		t = e.addTarget(s)
 		e.probeSoon(t, e.opt.Now())
+		e.readAnew(t)
 		return
 	}
 	if s.Concurrency <= 0 {
@@ -88,4 +91,5 @@ func (e *Engine) replace(s System) {
 		t.paused = "receives_nothing"
 	}
 	e.probeSoon(t, e.opt.Now())
+	e.readAnew(t)
 }

@@ -52,6 +52,7 @@ type target struct {
 	skew       time.Duration   // its clock minus ours
 	skewMost   time.Duration   // the highest skew that a deadline was sent with
 	seen       map[int64]int64 // journal position → delivery, of late
+	reading    reading         // of its master data
 }
 
 func (e *Engine) addTarget(s System) *target {

@@ -26,6 +26,8 @@ func actionsFor(cause string) []string {
 	case strings.HasPrefix(cause, "refused_"), cause == "business_park", cause == "cannot_render",
 		cause == "key_reuse", cause == "ack_overdue":
 		return []string{"retry", "skip", "settle"}
+	case cause == process.CauseUnmatched:
+		return []string{"match"}
 	case cause == "over_shipped":
 		return []string{"settle"}
 	case strings.HasPrefix(cause, "target_"):

@@ -100,5 +100,5 @@ func matters(name string) bool {
 	case "Content-Type", "Traceparent", "Idempotency-Key":
 		return true
 	}
-	return strings.HasPrefix(name, "Webhook-") || strings.HasPrefix(name, "X-Shopify-")
+	return strings.HasPrefix(name, "Webhook-") || strings.HasPrefix(name, "Waybill-File") || strings.HasPrefix(name, "X-Shopify-")
 }

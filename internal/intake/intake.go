@@ -212,13 +212,17 @@ func (in *Intake) receive(s *source, msg connector.Inbound) (env connector.Envel
 // translate turns a message into events. The reason says why it could not be
 // understood, "" where it could.
 func (in *Intake) translate(s *source, m connector.Message) (events []waybill.Event, reason string) {
+	return translate(in.opt.Log, s.conn.Translator, m)
+}
+
+func translate(log *slog.Logger, t connector.Translator, m connector.Message) (events []waybill.Event, reason string) {
 	defer func() {
 		if r := recover(); r != nil {
-			in.opt.Log.Error("a translator panicked", "system", s.name, "panic", r, "stack", string(debug.Stack()))
+			log.Error("a translator panicked", "system", m.System, "panic", r, "stack", string(debug.Stack()))
 			events, reason = nil, fmt.Sprintf("translating it failed: %v", r)
 		}
 	}()
-	events, err := s.conn.Translator.Translate(m)
+	events, err := t.Translate(m)
 	if err != nil {
 		return nil, err.Error()
 	}

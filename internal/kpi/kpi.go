@@ -53,7 +53,7 @@ func Measure(ctx context.Context, r Reader, from time.Time) (Report, error) {
 	rep := Report{From: from}
 	var cycle, lag, total []time.Duration
 	for before := int64(0); ; {
-		page, err := r.Waybills(ctx, ledger.WaybillQuery{Before: before, Limit: pageSize})
+		page, err := r.Waybills(ctx, ledger.WaybillQuery{Kind: waybill.FlowSales, Before: before, Limit: pageSize})
 		if err != nil {
 			return rep, fmt.Errorf("read the orders before %d: %w", before, err)
 		}
@@ -62,9 +62,6 @@ func Measure(ctx context.Context, r Reader, from time.Time) (Report, error) {
 			if w.CreatedAt.Before(from) {
 				page = nil
 				break
-			}
-			if w.Kind != waybill.FlowSales {
-				continue
 			}
 			rep.Orders++
 			ds, err := r.DeliveriesOf(ctx, w.ID)

@@ -141,6 +141,10 @@ type Reader interface {
 	Delivery(ctx context.Context, id int64) (Delivery, error)
 	// DeliveriesOf reads all deliveries of a waybill, in the order of their ids.
 	DeliveriesOf(ctx context.Context, waybill int64) ([]Delivery, error)
+	// DeliveriesOfItem reads an item's deliveries that are not settled, and the
+	// adjustments that were withdrawn before their first attempt, in the order of
+	// their ids. Its settled ones are as many as its history is long.
+	DeliveriesOfItem(ctx context.Context, waybill int64) ([]Delivery, error)
 	Deliveries(ctx context.Context, q Query) ([]Delivery, error)
 	// PendingDeliveries streams every unsettled delivery, in the order of ids.
 	PendingDeliveries(ctx context.Context, each func(Pending) error) error

@@ -77,7 +77,8 @@ type Event struct {
 	RecordedAt time.Time
 	State      EventState
 	Reason     string
-	Data       []byte            // the fact as JSON
+	Data       []byte            // the fact as JSON, in the shape of the schema in force
+	Stored     []byte            // as it was written, where that was by an earlier schema; nil: Data is
 	Decision   []byte            // what was decided on it, as JSON; empty: nothing
 	Prev       [sha256.Size]byte // the chain's hash before it
 	Hash       [sha256.Size]byte
@@ -103,7 +104,11 @@ func (e *Event) Content() [sha256.Size]byte {
 	text([]byte(e.Subject))
 	num(e.Version)
 	num(e.RecordedAt.UnixMicro())
-	data, decision := sha256.Sum256(e.Data), sha256.Sum256(e.Decision)
+	written := e.Data
+	if e.Stored != nil {
+		written = e.Stored
+	}
+	data, decision := sha256.Sum256(written), sha256.Sum256(e.Decision)
 	h.Write(data[:])
 	h.Write(decision[:])
 	var out [sha256.Size]byte
@@ -152,6 +157,14 @@ type Reference struct {
 	Value   string
 }
 
+// Past is what the state of a flow without an end has let go of, by a name that
+// the flow gives it. A newer one of the same name replaces it.
+type Past struct {
+	Waybill int64
+	Name    string
+	Data    []byte
+}
+
 // Head is the end of a shard's chain.
 type Head struct {
 	Shard int
@@ -171,8 +184,9 @@ type EventQuery struct {
 	Limit   int
 }
 
-// WaybillQuery selects waybills for lists.
+// WaybillQuery selects waybills for lists. Empty fields select all.
 type WaybillQuery struct {
+	Kind   waybill.FlowKind
 	Ref    string // any reference, exact or a prefix of one
 	Status waybill.Status
 	Before int64 // waybill id; 0: from the newest
@@ -194,10 +208,13 @@ type Reader interface {
 	// WaybillsByRef finds waybills by a whole reference of any kind.
 	WaybillsByRef(ctx context.Context, value string, limit int) ([]Waybill, error)
 	Waybills(ctx context.Context, q WaybillQuery) ([]Waybill, error)
-	// StatusCounts counts the waybills by status. It reads an index of all of
-	// them: who asks often remembers the answer.
+	// StatusCounts counts the waybills that have a status, which only orders do,
+	// by it. It reads an index of all of them: who asks often remembers the
+	// answer.
 	StatusCounts(ctx context.Context) (map[waybill.Status]int, error)
 	References(ctx context.Context, waybill int64) ([]Reference, error)
+	// Past reads what the waybill's state has let go of under a name.
+	Past(ctx context.Context, waybill int64, name string) ([]byte, error)
 	Heads(ctx context.Context) ([]Head, error)
 	// EventCounts counts the events that are not applied, superseded or
 	// ignored, by state.

@@ -216,7 +216,8 @@ func (r *run) book(e *connector.Entry) {
 	}
 }
 
-// readOrders compares every order with the books.
+// readOrders compares every order, and every document of any other flow, with
+// the books.
 func (r *run) readOrders(ctx context.Context) error {
 	for before := int64(0); ; {
 		page, err := r.db.Waybills(ctx, ledger.WaybillQuery{Before: before, Limit: orderPage})
@@ -225,7 +226,7 @@ func (r *run) readOrders(ctx context.Context) error {
 		}
 		for i := range page {
 			before = page[i].ID
-			if page[i].Kind != waybill.FlowSales || !r.asOf.IsZero() && page[i].CreatedAt.After(r.asOf) {
+			if !r.asOf.IsZero() && page[i].CreatedAt.After(r.asOf) {
 				continue
 			}
 			if err := r.order(ctx, &page[i]); err != nil {
@@ -256,6 +257,9 @@ func (r *run) order(ctx context.Context, w *ledger.Waybill) error {
 	}
 	for i := range ds {
 		r.document(&ds[i])
+	}
+	if w.Kind != waybill.FlowSales {
+		return nil
 	}
 	state, err := r.state(ctx, w)
 	if err != nil {

@@ -15,7 +15,7 @@ const (
 // scopes says what each action may be done to.
 var scopes = map[ActionKind][]Scope{
 	Retry: {OnException, OnCause, OnDelivery}, Skip: {OnException, OnCause, OnDelivery}, Settle: {OnException, OnDelivery},
-	Recheck: {OnOrder}, Hold: {OnOrder}, Release: {OnOrder}, Cancel: {OnOrder},
+	Recheck: {OnOrder}, Hold: {OnOrder}, Release: {OnOrder}, Cancel: {OnOrder}, ReleaseBackorder: {OnOrder}, Match: {OnException},
 	Pause: {OnSystem}, Resume: {OnSystem},
 }
 
@@ -47,7 +47,7 @@ func (a Action) check() error {
 	allowed, known := scopes[a.Kind]
 	switch {
 	case !known:
-		return fmt.Errorf("%w: kind %q is no action; use retry, skip, settle, recheck, hold, release, cancel, pause or resume", errBadRequest, a.Kind)
+		return fmt.Errorf("%w: kind %q is no action; use retry, skip, settle, recheck, hold, release, release_backorder, cancel, match, pause or resume", errBadRequest, a.Kind)
 	case !slices.Contains(allowed, a.Scope):
 		return fmt.Errorf("%w: %s cannot be done to scope %q", errBadRequest, a.Kind, a.Scope)
 	case a.Target == "":
@@ -58,6 +58,8 @@ func (a Action) check() error {
 		return fmt.Errorf("%w: the reason has more than %d characters; shorten it", errBadRequest, reasonMax)
 	case a.Kind == Settle && a.Ref == "":
 		return fmt.Errorf("%w: give the reference that the target system has it under, to settle it", errBadRequest)
+	case a.Kind == Match && a.Ref == "":
+		return fmt.Errorf("%w: name the order that the return belongs to", errBadRequest)
 	}
 	return nil
 }

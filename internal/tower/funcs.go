@@ -93,7 +93,10 @@ var actionWords = map[ActionKind]mark{
 	Release: {"Release", "play", ""},
 	Cancel:  {"Cancel order", "x", ""},
 	Pause:   {"Pause", "pause", ""},
-	Resume:  {"Resume", "play", ""},
+
+	ReleaseBackorder: {"Release backorder", "play", ""},
+	Match:            {"Match to order", "check", ""},
+	Resume:           {"Resume", "play", ""},
 }
 
 // doneWords acknowledge an action on the page that follows it.
@@ -106,7 +109,10 @@ var doneWords = map[ActionKind]string{
 	Release: "Released. All holds are lifted.",
 	Cancel:  "Cancellation asked for. The warehouse has the last word on what it already picked.",
 	Pause:   "Paused. Its lanes wait in order.",
-	Resume:  "Resumed.",
+
+	ReleaseBackorder: "Released. What is backordered goes to the warehouse again.",
+	Match:            "Matched. The return is its order's now.",
+	Resume:           "Resumed.",
 }
 
 func doneWord(kind string) string { return doneWords[ActionKind(kind)] }

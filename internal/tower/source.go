@@ -238,15 +238,20 @@ const (
 	Hold    ActionKind = "hold"
 	Release ActionKind = "release"
 	Cancel  ActionKind = "cancel"
-	Pause   ActionKind = "pause"
-	Resume  ActionKind = "resume"
+	// ReleaseBackorder sends what is backordered to the warehouse again, whatever
+	// the stock.
+	ReleaseBackorder ActionKind = "release_backorder"
+	// Match gives a return without an order to the order that Ref names.
+	Match  ActionKind = "match"
+	Pause  ActionKind = "pause"
+	Resume ActionKind = "resume"
 )
 
 // Scope says what an action's target is.
 type Scope string
 
-// The scopes: retry, skip and settle take the first three, pause and resume a
-// system, all others an order.
+// The scopes: retry, skip and settle take the first three, match an exception,
+// pause and resume a system, all others an order.
 const (
 	OnException Scope = "exception" // target is the exception's id
 	OnCause     Scope = "cause"     // target is the cause, all its open exceptions
@@ -256,7 +261,7 @@ const (
 )
 
 // Action is a person's order to do something. Reason is never empty; Ref is the
-// target system's own reference and only set for Settle.
+// target system's own reference, set for Settle, or the order, set for Match.
 type Action struct {
 	Actor  string
 	Kind   ActionKind

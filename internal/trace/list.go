@@ -3,6 +3,7 @@ package trace
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -10,11 +11,13 @@ import (
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/store"
 )
 
-// Orders lists waybills newest first, by status and by any reference or the
+// Orders lists orders newest first, by status and by any reference or the
 // beginning of one.
 func (s *Service) Orders(ctx context.Context, q ledger.WaybillQuery) ([]ledger.Waybill, error) {
+	q.Kind = waybill.FlowSales
 	ws, err := s.store.Waybills(ctx, q)
 	if err != nil {
 		return nil, fmt.Errorf("list the orders: %w", err)
@@ -55,12 +58,9 @@ func (s *Service) Deliveries(ctx context.Context, q DeliveryQuery) ([]Delivery, 
 }
 
 func (s *Service) deliveriesOfOrder(ctx context.Context, q DeliveryQuery) ([]Delivery, error) {
-	found, err := s.store.WaybillsByRef(ctx, q.Order, ordersMax)
-	if err != nil {
-		return nil, fmt.Errorf("find what is known as %s: %w", q.Order, err)
-	}
-	if i := slices.IndexFunc(found, func(w ledger.Waybill) bool { return w.Ref == q.Order && w.Kind == waybill.FlowSales }); i >= 0 {
-		found = found[i : i+1]
+	found, err := s.Find(ctx, q.Order)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return nil, err
 	}
 	var out []Delivery
 	for _, w := range found {

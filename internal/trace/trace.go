@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/engine"
@@ -61,17 +63,30 @@ type Delivery struct {
 
 // Find lists the waybills that a reference names, newest first: an order's own
 // number names that order alone, a document's key its order, any other
-// reference (PO, shipment, tracking, invoice, …) all that have it. None is
-// [store.ErrNotFound].
+// reference (PO, shipment, tracking, invoice, …) all orders that have it. What
+// is no order is found by its lane's name (~~item~SKU, ~~receipt~ID), and by any
+// reference that no order has. None is [store.ErrNotFound].
 func (s *Service) Find(ctx context.Context, ref string) ([]ledger.Waybill, error) {
 	found, err := s.store.WaybillsByRef(ctx, ref, ordersMax)
 	if err != nil {
 		return nil, fmt.Errorf("find what is known as %s: %w", ref, err)
 	}
+	if len(found) == 0 {
+		if kind, number, ok := laneOf(ref); ok {
+			if found, err = s.store.WaybillsByRef(ctx, number, ordersMax); err != nil {
+				return nil, fmt.Errorf("find %s %s: %w", kind, number, err)
+			}
+			found = slices.DeleteFunc(found, func(w ledger.Waybill) bool { return w.Kind != kind || w.Ref != number })
+		}
+	}
+	isOrder := func(w ledger.Waybill) bool { return w.Kind == waybill.FlowSales }
 	for _, w := range found {
-		if w.Ref == ref && w.Kind == waybill.FlowSales {
+		if w.Ref == ref && isOrder(w) {
 			return []ledger.Waybill{w}, nil
 		}
+	}
+	if slices.ContainsFunc(found, isOrder) {
+		return slices.DeleteFunc(found, func(w ledger.Waybill) bool { return !isOrder(w) }), nil
 	}
 	if len(found) == 0 {
 		if w, _, err := s.Delivery(ctx, ref); err == nil {
@@ -80,6 +95,16 @@ func (s *Service) Find(ctx context.Context, ref string) ([]ledger.Waybill, error
 		return nil, fmt.Errorf("nothing is known as %s: %w", ref, store.ErrNotFound)
 	}
 	return found, nil
+}
+
+// laneOf reads the name of a lane that belongs to no order.
+func laneOf(name string) (kind waybill.FlowKind, ref string, ok bool) {
+	rest, ok := strings.CutPrefix(name, "~~")
+	if !ok {
+		return "", "", false
+	}
+	word, ref, ok := strings.Cut(rest, "~")
+	return waybill.FlowKind(word), ref, ok && ref != ""
 }
 
 // Order reads an order by any reference. Where the reference names several,
@@ -92,7 +117,7 @@ func (s *Service) Order(ctx context.Context, ref string) (Order, []string, error
 	if len(found) > 1 {
 		names := make([]string, len(found))
 		for i, w := range found {
-			names[i] = w.Ref
+			names[i] = waybill.Lane(w.Kind, w.Ref)
 		}
 		return Order{}, names, nil
 	}
@@ -117,8 +142,8 @@ func (s *Service) read(ctx context.Context, w ledger.Waybill) (Order, error) {
 
 // load reads a waybill's state and attaches the facts that it leaves in the
 // ledger. The order's content is that of the highest version in force.
-func (s *Service) load(ctx context.Context, w ledger.Waybill) (*process.Sales, *waybill.Order, error) {
-	state, err := process.Load(w.State)
+func (s *Service) load(ctx context.Context, w ledger.Waybill) (process.Flow, *waybill.Order, error) {
+	state, err := process.LoadFlow(w.Kind, w.State)
 	if err != nil {
 		return nil, nil, fmt.Errorf("read the state of %s: %w", w.Ref, err)
 	}

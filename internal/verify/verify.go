@@ -11,11 +11,9 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"strconv"
+	"maps"
+	"slices"
 
-	"github.com/go-json-experiment/json"
-
-	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
@@ -174,23 +172,10 @@ func message(ctx context.Context, db store.Store, e *ledger.Event, r *Report) er
 
 // waybills refolds every state and checks every lane.
 func waybills(ctx context.Context, db store.Store, policy *process.Policy, r *Report) error {
-	for before := int64(0); ; {
-		page, err := db.Waybills(ctx, ledger.WaybillQuery{Before: before, Limit: pageSize})
-		if err != nil {
-			return fmt.Errorf("read the waybills before %d: %w", before, err)
-		}
-		for i := range page {
-			w := &page[i]
-			before = w.ID
-			r.Waybills++
-			if err := flow(ctx, db, policy, *w, r); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageSize {
-			return nil
-		}
-	}
+	return each(ctx, db, func(w *ledger.Waybill) error {
+		r.Waybills++
+		return flow(ctx, db, policy, *w, r)
+	})
 }
 
 // flow checks one waybill. What was read while a running process wrote to it is
@@ -198,12 +183,19 @@ func waybills(ctx context.Context, db store.Store, policy *process.Policy, r *Re
 func flow(ctx context.Context, db store.Store, policy *process.Policy, w ledger.Waybill, r *Report) error {
 	for try := 1; ; try++ {
 		found := Report{}
+		var decided map[string]bool
 		if policy != nil {
-			if err := refold(ctx, db, policy, &w, &found); err != nil {
+			f, err := refold(ctx, db, policy, &w, &found)
+			if err != nil {
 				return err
 			}
+			f.compare()
+			if err := f.comparePast(ctx, db); err != nil {
+				return err
+			}
+			decided = f.decided
 		}
-		if err := lanes(ctx, db, &w, &found); err != nil {
+		if err := lanes(ctx, db, &w, decided, &found); err != nil {
 			return err
 		}
 		if found.Count > 0 && try < triesMax {
@@ -223,86 +215,10 @@ func flow(ctx context.Context, db store.Store, policy *process.Policy, w ledger.
 	}
 }
 
-// decision is what the engine kept beside an event; its Attempt are the first
-// attempts that were committed with it.
-type decision struct {
-	Add []struct {
-		Key string `json:"key"`
-	} `json:"add"`
-	Attempt []process.Attempted `json:"attempt"`
-}
-
-// refold folds a waybill's events anew and compares what comes out: the state,
-// byte for byte, and the documents decided.
-func refold(ctx context.Context, db store.Store, policy *process.Policy, w *ledger.Waybill, r *Report) error {
-	state := process.New(w.Ref, policy)
-	for after := int64(0); ; {
-		page, err := db.Events(ctx, ledger.EventQuery{Waybill: w.ID, After: after, Limit: pageSize})
-		if err != nil {
-			return fmt.Errorf("read the events of %s: %w", w.Ref, err)
-		}
-		for i := range page {
-			e := &page[i]
-			after = e.ID
-			if err := refoldEvent(state, policy, w, e, r); err != nil {
-				return err
-			}
-		}
-		if len(page) < pageSize {
-			break
-		}
-	}
-	if got := state.Append(nil); string(got) != string(w.State) {
-		r.add("state_refold", "waybill "+w.Ref, "its stored state is not what its events make: stored %q, refolded %q", clip(w.State), clip(got))
-	}
-	return nil
-}
-
-func refoldEvent(state *process.Sales, policy *process.Policy, w *ledger.Waybill, e *ledger.Event, r *Report) error {
-	object := fmt.Sprintf("event %d of %s", e.ID, w.Ref)
-	var kept decision
-	if len(e.Decision) > 0 {
-		if err := json.Unmarshal(e.Decision, &kept); err != nil {
-			r.add("decision_unreadable", object, "%v", err)
-			return nil
-		}
-	}
-	var added []string
-	if e.Type != waybill.DocumentAttempted {
-		ev := &waybill.Event{ID: strconv.FormatInt(e.ID, 10), Type: e.Type, Source: e.Source, Flow: w.Kind, Ref: w.Ref,
-			Subject: e.Subject, Version: e.Version, OccurredAt: e.OccurredAt, RecordedAt: e.RecordedAt, Data: e.Data}
-		for _, d := range process.Decide(state, ev, policy).Add {
-			added = append(added, d.Key)
-		}
-	}
-	for i := range kept.Attempt {
-		ev := &waybill.Event{Type: waybill.DocumentAttempted, Source: "waybill", Flow: w.Kind, Ref: w.Ref,
-			RecordedAt: e.RecordedAt, Body: &kept.Attempt[i]}
-		for _, d := range process.Decide(state, ev, policy).Add {
-			added = append(added, d.Key)
-		}
-	}
-	for i, a := range kept.Add {
-		if i >= len(added) || added[i] != a.Key {
-			r.add("decision_refold", object, "it decided document %s, which its refolding does not", a.Key)
-		}
-	}
-	if len(added) > len(kept.Add) {
-		r.add("decision_refold", object, "its refolding decides %d documents, it decided %d", len(added), len(kept.Add))
-	}
-	return nil
-}
-
-func clip(b []byte) []byte {
-	if len(b) > 400 {
-		return b[:400]
-	}
-	return b
-}
-
-// lanes checks the order of a waybill's documents and that each attempted one
-// has its bytes.
-func lanes(ctx context.Context, db store.Store, w *ledger.Waybill, r *Report) error {
+// lanes checks the order of a waybill's documents, that each that was decided is
+// there and no other, and that each attempted one has its bytes. decided are
+// their keys; nil: not known.
+func lanes(ctx context.Context, db store.Store, w *ledger.Waybill, decided map[string]bool, r *Report) error {
 	ds, err := db.DeliveriesOf(ctx, w.ID)
 	if err != nil {
 		return fmt.Errorf("read the deliveries of %s: %w", w.Ref, err)
@@ -316,6 +232,9 @@ func lanes(ctx context.Context, db store.Store, w *ledger.Waybill, r *Report) er
 			r.add("key_twice", "delivery "+d.Key, "two deliveries of %s have the key", w.Ref)
 		}
 		keys[d.Key] = true
+		if decided != nil && !decided[d.Key] {
+			r.add("delivery_unknown", "delivery "+d.Key, "no event of %s decided it", w.Ref)
+		}
 		if !d.Attempted() {
 			if d.State == lane.InFlight || d.State == lane.InDoubt {
 				r.add("attempt_unnumbered", "delivery "+d.Key, "it is %s without a place in its lane", d.State)
@@ -338,6 +257,11 @@ func lanes(ctx context.Context, db store.Store, w *ledger.Waybill, r *Report) er
 		}
 		s[d.Seq-1] = true
 		seqs[d.Target] = s
+	}
+	for _, key := range slices.Sorted(maps.Keys(decided)) {
+		if !keys[key] {
+			r.add("delivery_missing", "waybill "+w.Ref, "document %s was decided and is in no lane", key)
+		}
 	}
 	for target, s := range seqs {
 		for i, used := range s {

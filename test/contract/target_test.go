@@ -39,6 +39,8 @@ type target struct {
 	lanes      map[string]*lane
 	faults     []string
 	traces     map[string]string
+	entities   map[string][]any // what T6 answers, by kind
+	reads      []string         // kinds that T6 was asked for
 }
 
 // entry is one document in the books.
@@ -115,8 +117,17 @@ func (f *target) routes() http.Handler {
 	mux.HandleFunc("GET /v1/journal", f.journal)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		f.plain(r)
-		if !strings.HasPrefix(r.URL.Path, "/v1/entities/") {
+		kind, entities := strings.CutPrefix(r.URL.Path, "/v1/entities/")
+		if !entities {
 			f.fault("a request outside of the contract: %s %s", r.Method, r.URL)
+		}
+		f.mu.Lock()
+		f.reads = append(f.reads, kind)
+		items, has := f.entities[kind]
+		f.mu.Unlock()
+		if has {
+			answer(w, 200, obj{"items": items, "next": nil})
+			return
 		}
 		answerProblem(w, 404, "none_here")
 	})

@@ -69,6 +69,7 @@ type world struct {
 	cmd               *exec.Cmd
 	exited            chan error
 	log               *bytes.Buffer
+	tick              int  // of the clock that positions speak of
 	unquiet           bool // the test ends with work left; the end says nothing about it
 }
 
