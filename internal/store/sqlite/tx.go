@@ -30,7 +30,7 @@ func (s *Store) Begin(ctx context.Context) (store.Tx, error) {
 		return nil, fmt.Errorf("begin a batch: %w", err)
 	}
 	t := &tx{s: s, w: s.writer, ctx: context.WithoutCancel(ctx), open: true}
-	_, err := t.w.begin.exec(t.ctx)
+	err := t.run(t.w.begin)
 	if err == nil {
 		err = s.ids.begin(t)
 	}

@@ -138,7 +138,11 @@ func (s *stmt) row(ctx context.Context, columns int, values ...driver.Value) (_ 
 }
 
 // pagesWritten is the number of pages put into the log since the last call.
+// It speaks to the connection as a statement does, so it waits its turn: two
+// callers at once on one connection break the memory of the whole process.
 func (w *writer) pagesWritten() int64 {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	st, ok := w.conn.(sqlite.DBStatus)
 	if !ok {
 		return 0
