@@ -13,6 +13,7 @@ import (
 	"github.com/waybillhq/waybill/internal/auth"
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/process"
 )
 
 // actionBody is the body of every action (C7).
@@ -20,6 +21,9 @@ type actionBody struct {
 	Reason string `json:"reason"`         // kept in the audit log
 	Ref    string `json:"ref,omitzero"`   // settle: the number under which the system has the document
 	Order  string `json:"order,omitzero"` // match: the order that a return belongs to, by any reference
+	// Document is an edit's: lines, and members of data, to put in place of those
+	// that were turned down.
+	Document *process.Edited `json:"document,omitzero"`
 }
 
 // done answers an action that was carried out and committed.
@@ -44,7 +48,7 @@ type failure struct {
 var (
 	exceptionActions = []string{"retry", "skip", "settle", "resume", "close", "match"}
 	causeActions     = []string{"retry", "skip", "resume", "close"}
-	deliveryActions  = []string{"retry", "skip", "settle"}
+	deliveryActions  = []string{"retry", "skip", "settle", "edit", "compensate"}
 	orderActions     = []string{"recheck", "hold", "release", "release_backorder", "cancel"}
 	systemActions    = []string{"pause", "resume"}
 )
@@ -82,7 +86,8 @@ func (a *API) act(c *call, object engine.Object, name, action string) error {
 	if err := c.read(&body); err != nil {
 		return err
 	}
-	cmd := engine.Command{Actor: c.actor.Name, Object: object, Name: name, Action: action, Reason: body.Reason, Ref: body.Ref, Order: body.Order}
+	cmd := engine.Command{Actor: c.actor.Name, Object: object, Name: name, Action: action, Reason: body.Reason, Ref: body.Ref, Order: body.Order,
+		Document: body.Document}
 	if object == engine.ToException {
 		var err error
 		if cmd.ID, err = number(name, exceptionPrefix, "exception"); err != nil {

@@ -22,6 +22,7 @@ import (
 	"github.com/waybillhq/waybill/internal/auth"
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/intake"
+	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
 	"github.com/waybillhq/waybill/internal/trace"
 )
@@ -248,8 +249,10 @@ func statusOf(code string) int {
 	switch code {
 	case "not_found":
 		return http.StatusNotFound
-	case "reason_missing", "ref_missing", "window_missing", "window_empty":
+	case "reason_missing", "ref_missing", "document_missing", "window_missing", "window_empty":
 		return http.StatusBadRequest
+	case process.CodeEdit:
+		return http.StatusUnprocessableEntity
 	}
 	return http.StatusConflict
 }

@@ -28,17 +28,21 @@ type replayBody struct {
 
 // replayed is C8, as the Replayer answers it.
 type replayed struct {
-	ID        string              `json:"id"`
-	State     string              `json:"state"`
-	Error     string              `json:"error,omitzero"`
-	DryRun    bool                `json:"dry_run"`
-	Progress  replay.Progress     `json:"progress"`
-	Messages  int                 `json:"messages"`
-	Changed   int                 `json:"changed"`
-	Orders    int                 `json:"orders"`
-	Truncated bool                `json:"truncated"`
-	WouldSend []replay.Document   `json:"would_send"`
-	Differs   []replay.Difference `json:"differs"`
+	ID          string              `json:"id"`
+	State       string              `json:"state"` // running, done, failed
+	Error       string              `json:"error,omitzero"`
+	DryRun      bool                `json:"dry_run"`
+	Progress    replay.Progress     `json:"progress"`
+	Messages    int                 `json:"messages"`
+	Changed     int                 `json:"changed"`
+	Orders      int                 `json:"orders"`
+	Quarantined int                 `json:"quarantined"`
+	Skipped     int                 `json:"skipped"`
+	Documents   int                 `json:"documents"`
+	Different   int                 `json:"differences"`
+	Truncated   bool                `json:"truncated"`
+	WouldSend   []replay.Document   `json:"would_send"`
+	Differs     []replay.Difference `json:"differs"`
 }
 
 func (a *API) replay(c *call) error {

@@ -28,11 +28,13 @@ var who = map[string]string{
 	"GET /openapi/process.json":    "open",
 	"GET /openapi/system.json":     "open",
 
-	"GET /api/v1/deliveries":                "viewer",
-	"GET /api/v1/deliveries/{key}/attempts": "viewer",
-	"POST /api/v1/deliveries/{key}/retry":   "operator",
-	"POST /api/v1/deliveries/{key}/skip":    "operator",
-	"POST /api/v1/deliveries/{key}/settle":  "operator",
+	"GET /api/v1/deliveries":                   "viewer",
+	"GET /api/v1/deliveries/{key}/attempts":    "viewer",
+	"POST /api/v1/deliveries/{key}/compensate": "operator",
+	"POST /api/v1/deliveries/{key}/edit":       "operator",
+	"POST /api/v1/deliveries/{key}/retry":      "operator",
+	"POST /api/v1/deliveries/{key}/skip":       "operator",
+	"POST /api/v1/deliveries/{key}/settle":     "operator",
 
 	"GET /api/v1/events":                 "viewer",
 	"GET /api/v1/events/{event}/raw":     "operator",
@@ -125,7 +127,7 @@ func TestRoutes_WhatIsNotThere(t *testing.T) {
 		{"GET", "/in/shop", "", 405, "method_not_allowed", "POST"},
 		{"POST", "/healthz", "", 405, "method_not_allowed", "GET"},
 		{"POST", "/api/v1/replays", "admin", 404, "not_found", ""},
-		{"POST", "/api/v1/deliveries/x/edit", "admin", 404, "not_found", ""},
+		{"POST", "/api/v1/deliveries/x/dance", "admin", 404, "not_found", ""},
 	} {
 		res, b := w.do(tt.method, tt.path, tt.role, "", nil)
 		p := decode[map[string]any](t, b)

@@ -28,6 +28,7 @@ var causes = map[string]cause{
 	"unreadable_fact": {"A report can't be read", "Mapping", "bad", "Have it sent again in a newer version.", ""},
 
 	"version_conflict":      {"Two contents for one version", "Conflict", "warn", "Ask the sender which is right and have it sent as a newer version.", ""},
+	"order_read_again":      {"An order reads otherwise than it was sent", "Replay", "warn", "See what the systems hold, and have a newer version of the order sent.", ""},
 	"shipment_number_taken": {"One shipment number, two systems", "Conflict", "bad", "Have one of them number its shipments apart and send it again.", ""},
 	"change_contradicted":   {"A change was applied and then refused", "Conflict", "bad", "Ask the warehouse by which quantities it works, and enter the difference.", waybill.RoleWMS},
 	"warehouse_cancelled":   {"Cancelled by the warehouse alone", "Conflict", "warn", "Cancel for the buyer too, or have it shipped from elsewhere.", waybill.RoleWMS},
@@ -45,16 +46,21 @@ var causes = map[string]cause{
 	"credited_over_returned": {"More credited than came back", "Quantity", "bad", "Bill the difference in the ERP, or have the return corrected.", waybill.RoleERP},
 	"captured_over_shipped":  {"More captured than shipped", "Quantity", "bad", "Refund the difference in the channel.", waybill.RoleChannel},
 
+	"recall_refused":     {"A warehouse order that can't be taken back", "Undone", "bad", "Have the warehouse stop it by hand, or let it ship.", waybill.RoleWMS},
+	"undone_order_afoot": {"Goods move for an order that was taken back", "Undone", "bad", "Compensate the warehouse order too, or recheck the order.", waybill.RoleERP},
+
 	"unmatched_return": {"Returns without an order", "Unmatched", "warn", "Find each one's order by the goods or the sender, and match them.", waybill.RoleReturns},
 
-	"message_quarantined":   {"Messages not understood", "Quarantine", "bad", "Correct the sender or the mapping, then have them sent again.", ""},
+	"message_quarantined":   {"Messages not understood", "Quarantine", "bad", "Correct the mapping and replay them, or have them sent again.", ""},
 	"message_conflict":      {"One message id, two bodies", "Conflict", "warn", "Ask the sender which body is right. It has to come under a new id.", ""},
 	"poison_answer":         {"An answer could not be decided on", "Fault", "bad", "Report it with the delivery; what should follow from the answer has not happened.", ""},
 	"waybill_set_aside":     {"An order could not be worked on", "Fault", "bad", "Run waybill verify and report what it says of the order.", ""},
 	"invoiced_over_ordered": {"More invoiced than ordered", "Quantity", "bad", "See which invoice has to be credited in the ERP.", waybill.RoleERP},
 	"poison_message":        {"A message that can't be decided on", "Fault", "bad", "Report it with the message. Nothing of it was applied.", ""},
 
-	"poll_failed": {"A system can't be asked what changed", "Reading", "bad", "Mend what each names. The system is asked again by itself.", ""},
+	"pickup_failed": {"A folder of files can't be used", "Reading", "bad", "Mend what each names. The folder is looked at again by itself.", ""},
+	"batch_failed":  {"A file can't be written", "Writing", "bad", "Mend what each names. It is tried again by itself.", ""},
+	"poll_failed":   {"A system can't be asked what changed", "Reading", "bad", "Mend what each names. The system is asked again by itself.", ""},
 
 	"target_unauthorized":  {"Credential refused", "System paused", "bad", "Correct the credential. Waybill goes on by itself when the system takes it.", ""},
 	"target_misconfigured": {"The address answers, but not as the system", "System paused", "bad", "Correct its address or what stands before it, then reload or resume.", ""},

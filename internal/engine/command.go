@@ -36,6 +36,9 @@ type Command struct {
 	Reason string
 	Ref    string // settle: the number under which the system has the document
 	Order  string // match: any reference of the order that a return belongs to
+	// Document is an edit's: what the operator puts in place of the content that
+	// was turned down.
+	Document *process.Edited
 }
 
 type command struct {
@@ -110,8 +113,11 @@ func (c *command) onDelivery(ctx context.Context, b *batch) error {
 	return b.actOn(ctx, f, l, d, c)
 }
 
-// actOn retries, skips or settles a delivery.
+// actOn retries, skips, settles, edits or compensates a delivery.
 func (b *batch) actOn(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery, c *command) error {
+	if c.Action == string(process.Compensate) {
+		return b.compensate(ctx, f, d, c)
+	}
 	if d.State.Settled() {
 		return refuse("settled_already", fmt.Sprintf("the delivery is %s", d.State), "nothing is left to do")
 	}
@@ -161,8 +167,10 @@ func (b *batch) actOn(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery,
 		d.Dirty = true
 		b.closeAll(f, d, c.Actor)
 		return b.settled(ctx, f, d, lane.SettledDone, waybill.Receipt{Ref: c.Ref}, waybill.Problem{}, c.Actor)
+	case string(process.Edit):
+		return b.edit(ctx, f, d, c)
 	}
-	return refuse("unknown_action", fmt.Sprintf("a delivery can't be told to %q", c.Action), "use retry, skip or settle")
+	return refuse("unknown_action", fmt.Sprintf("a delivery can't be told to %q", c.Action), "use retry, skip, settle, edit or compensate")
 }
 
 // closeAll closes every exception about a delivery.

@@ -202,7 +202,7 @@ func (b *batch) addDocument(ctx context.Context, f *flow, doc process.Doc, row *
 		Compensates: doc.Compensates, Why: doc.Why, Event: row.ID, Front: doc.Front,
 		State: lane.Waiting, DecidedAt: b.now, Dirty: true,
 	}
-	if doc.Front { // a partial retry waits before it goes
+	if doc.Front && doc.Supersedes == "" { // a partial retry waits before it goes
 		d.State, d.Reason, d.Next = lane.Waiting, "partial_retry", lane.Send
 		d.Due = b.now.Add(b.e.timing.Backoff(1, b.e.opt.Chance()))
 		b.dueDelivery(d)

@@ -132,7 +132,14 @@ func (b *batch) reread(ctx context.Context, a *arrival, i int, c *Change) error 
 	}
 	ev.Flow, ev.Ref = f.row.Kind, f.row.Ref
 	ev.Replaces, ev.Void = eventID(was.ID), c.Void
-	return b.fold(ctx, f, ev, b.recordAs(id, f, ev, a.message.ID))
+	row := b.recordAs(id, f, ev, a.message.ID)
+	if err := b.fold(ctx, f, ev, row); err != nil {
+		return err
+	}
+	if row.Reason == "" {
+		row.Reason = "its message was read again; it stands in place of event " + ev.Replaces
+	}
+	return nil
 }
 
 // Folds reports whether a flow of this installation takes an event in, where

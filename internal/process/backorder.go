@@ -15,8 +15,8 @@ type Backorder struct {
 }
 
 // Backorders lists the lines that wait for stock, in the order of the lines:
-// those of a held order, of a drop-ship order and those that were released do
-// not wait. What [Sales.Missing] lists must be attached.
+// those of a held order, of a drop-ship order, those that were released, those
+// that an operator recalled and those that may be cancelled do not wait. What [Sales.Missing] lists must be attached.
 func (s *Sales) Backorders() []Backorder {
 	pic := s.look(nil)
 	defer s.giveBack()
@@ -30,7 +30,8 @@ func (pic *picture) backorders() (out []Backorder) {
 	}
 	pic.eachLine(func(at int) {
 		i := pic.orderOf(at)
-		if !pic.short(at) || pic.freed(at) || s.docs[pic.orders[i]].kind != waybill.WarehouseOrder {
+		if !pic.short(at) || pic.freed(at) || pic.beingCancelled(at) || s.recalled(pic.orders[i]) ||
+			s.docs[pic.orders[i]].kind != waybill.WarehouseOrder {
 			return
 		}
 		out = append(out, Backorder{Line: s.table[at], SKU: pic.info[at].SKU, Qty: pic.q[waybill.Backordered][at],
@@ -47,6 +48,18 @@ func (pic *picture) short(line int) bool {
 		return false
 	}
 	return pic.shut[pic.orderOf(line)] || owed.Equal(pic.goal[line].Sub(pic.q[waybill.Shipped][line]))
+}
+
+// beingCancelled reports whether a cancellation that is not decided yet asks for a
+// line. What its warehouse has left may be what is cancelled: it is not sent
+// again before that is known (W4.5).
+func (pic *picture) beingCancelled(line int) bool {
+	for i := range pic.requests {
+		if q := &pic.requests[i]; !q.decided && pic.concerns(q, line) {
+			return true
+		}
+	}
+	return false
 }
 
 // freed reports whether a backorder of a line may be released: it was covered
@@ -111,7 +124,7 @@ func (r *round) releaseBackorders() {
 	for i, at := range pic.orders {
 		closed, rest := r.s.docs[at], r.s.row()
 		for line, owed := range pic.q[waybill.Backordered] {
-			if pic.orderOf(line) == i && pic.short(line) && pic.freed(line) {
+			if pic.orderOf(line) == i && pic.short(line) && pic.freed(line) && !pic.beingCancelled(line) {
 				rest[line] = owed
 			}
 		}
@@ -128,7 +141,7 @@ func (r *round) releaseBackorders() {
 // allFreed reports whether every backordered line may be released.
 func (pic *picture) allFreed() bool {
 	for line, owed := range pic.q[waybill.Backordered] {
-		if owed.Sign() > 0 && pic.accepted(line) && (!pic.short(line) || !pic.freed(line)) {
+		if owed.Sign() > 0 && pic.accepted(line) && (!pic.short(line) || !pic.freed(line) || pic.beingCancelled(line)) {
 			return false
 		}
 	}
@@ -181,7 +194,7 @@ func (r *round) giveUpRests() {
 	known := len(r.s.facts)
 	for i, at := range r.pic.orders {
 		closed := r.s.docs[at]
-		if !r.pic.shut[i] || r.s.givesUp(closed.key) {
+		if !r.pic.shut[i] || r.s.recalled(at) || r.s.givesUp(closed.key) {
 			continue
 		}
 		for line, owed := range r.pic.q[waybill.Backordered] {

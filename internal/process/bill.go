@@ -88,8 +88,11 @@ func (r *round) billing(postings []int) *billing {
 		case !s.counts(d):
 		case d.kind == waybill.Invoice:
 			b.allowed.sub(d.lines)
-			b.extras.sub(d.lines)
-			b.begun, b.charged = true, b.charged || d.first
+			if b.begun = true; b.again(d) {
+				break // with all it had
+			}
+			b.extras.sub(r.plans(d))
+			b.charged = b.charged || d.first
 		case d.kind == waybill.CreditMemo && d.of != 0: // of a return, nothing is to be billed again
 			b.allowed.add(d.lines)
 		}
@@ -157,6 +160,13 @@ func (s *Sales) reverses(d, posting *doc) bool {
 	return p.kind == posting.kind && p.subject == posting.subject && p.target == posting.target
 }
 
+// again reports whether what an invoice had is billed once more: an operator undid
+// it, and it need not stay so. A newer version of the order counts for that once
+// it is known whether it came too late.
+func (b *billing) again(d *doc) bool {
+	return d.undone != 0 && b.s.undone(d) && !b.takenBack(d) && !b.asking
+}
+
 // invoice bills a posting: what stays posted and is not invoiced yet, up to
 // what may be invoiced.
 func (b *billing) invoice(at int) {
@@ -166,9 +176,11 @@ func (b *billing) invoice(at int) {
 		switch {
 		case !s.counts(d):
 		case d.kind == waybill.Invoice && d.of == at+1:
-			open.sub(d.lines)
+			if !b.again(d) {
+				open.sub(b.plans(d))
+			}
 		case d.kind == waybill.CreditMemo && s.reverses(d, posting):
-			open.add(d.lines)
+			open.add(b.demanded(d))
 		}
 	}
 	for line := range open {
@@ -219,7 +231,7 @@ func (b *billing) wantInvoice(at int, lines vector, why string) {
 func (b *billing) freightOpen(posting *doc) bool {
 	shipment := b.s.shipmentOf(posting)
 	for _, d := range b.s.docs {
-		if d.kind == waybill.Invoice && d.inBooks() && d.freight && b.s.shipmentOf(d) == shipment {
+		if d.kind == waybill.Invoice && d.inBooks() && d.freight && b.s.shipmentOf(d) == shipment && !b.again(d) {
 			return false
 		}
 	}

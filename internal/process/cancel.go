@@ -26,6 +26,9 @@ func (r *round) cancel() {
 // askWarehouse puts a request to each warehouse that holds goods of it.
 func (r *round) askWarehouse(q *request) {
 	for i, at := range r.pic.orders {
+		if r.s.recalling(at) {
+			continue // that request waits for its turn
+		}
 		order, lines := r.s.docs[at], r.s.row()
 		for line := range lines {
 			if r.pic.orderOf(line) == i && r.pic.holds(q, line) && r.asks(q, line, at) {
@@ -171,8 +174,16 @@ func (r *round) firstDifference() string {
 // readBooks works out the totals that the ERP's order carries, with the
 // documents on their way to it.
 func (r *round) readBooks() {
-	books := r.pic.books
-	clear(books)
+	clear(r.pic.books)
+	r.readTotals(r.pic.books, (*round).plans)
+}
+
+// carries is what a document carries, whatever the plan had for it.
+func (r *round) carries(d *doc) vector { return d.lines }
+
+// readTotals works readBooks' totals out into books, counting a document's lines
+// by carried.
+func (r *round) readTotals(books row, carried func(r *round, d *doc) vector) {
 	last := 0
 	for {
 		var next *doc
@@ -187,9 +198,9 @@ func (r *round) readBooks() {
 		last = next.attempt
 		switch next.kind {
 		case waybill.SalesOrderCancel:
-			books.sub(next.lines)
+			books.sub(carried(r, next))
 		default:
-			for _, en := range next.lines {
+			for _, en := range carried(r, next) {
 				books[en.line] = en.qty
 			}
 		}

@@ -55,7 +55,7 @@ func (r *round) capturing() *capturing {
 	for _, d := range r.s.docs {
 		if d.kind == waybill.PaymentCapture && r.s.counts(d) {
 			c.allowed.sub(d.lines)
-			c.extras.sub(d.lines)
+			c.extras.sub(r.plans(d))
 			c.charged = c.charged || d.first
 		}
 	}
@@ -68,7 +68,7 @@ func (c *capturing) shipment(f *fact) {
 	open.add(c.pic.base(f))
 	for _, d := range c.s.docs {
 		if d.kind == waybill.PaymentCapture && c.s.counts(d) && c.s.shipmentOf(d) == f.subject {
-			open.sub(d.lines)
+			open.sub(c.plans(d))
 			told, freight = true, freight && !d.freight
 		}
 	}

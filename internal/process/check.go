@@ -12,7 +12,7 @@ import (
 // books (W4.1, W4.4).
 func (r *round) check() {
 	o := r.pic.order
-	if r.p.ERP == "" || o.verdict != unchecked || r.erpHolds() || !r.toDeliver() {
+	if r.p.ERP == "" || o.verdict != unchecked || r.erpHolds() || !r.toDeliver() || r.orderTakenBack() {
 		return
 	}
 	subject := checkSubject(o.version, o.round)

@@ -237,3 +237,124 @@ func TestLoad_EarlierSchema(t *testing.T) {
 		t.Errorf("written anew it is\n%s\nwant\n%s", got, blob)
 	}
 }
+
+// TestComplaint13_NoSuccessForAnUnknownOrder: a shipment of an order that nobody
+// knows waits, then asks a person, and is taken in when its order comes.
+func TestComplaint13_NoSuccessForAnUnknownOrder(t *testing.T) {
+	d := newDesk(t, testPolicy())
+	out := d.tell(waybill.Event{Type: waybill.ShipmentConfirmed, Source: "wms", Subject: "SH-1",
+		Body: &waybill.Shipment{Order: "SO-1", Shipment: "SH-1", Lines: []waybill.LineQty{qty("1", "2")}}})
+	want := []FactState{{Event: "E1", Place: Limbo, Reason: "its order is not known yet"}}
+	if diff := cmp.Diff(want, out.Facts); diff != "" || len(out.Add) != 0 || len(out.SetTimers) != 1 {
+		t.Fatalf("a shipment of an unknown order: %+v\n%s", out, diff)
+	}
+	d.now = d.now.Add(d.p.Limbo)
+	out = d.tell(waybill.Event{Type: waybill.TimerFired, Source: "waybill", Body: &Fired{Name: TimerLimbo}})
+	if len(out.Raise) != 1 || out.Raise[0].Cause != "limbo_expired" || out.Raise[0].Next == "" {
+		t.Fatalf("its time is over: %+v", out)
+	}
+	d.tell(waybill.Event{Type: waybill.OrderPlaced, Source: "shop", Version: 1,
+		Body: &waybill.Order{Order: "SO-1", Currency: "EUR", Lines: []waybill.OrderLine{goods("1", "2", "1.00")}}})
+	play(d, waybill.OrderCheck)
+	play(d, waybill.SalesOrder)
+	play(d, waybill.ShipmentPosting)
+	expect(t, "posted", d.line("1")[waybill.Posted], "2")
+	if len(d.s.open) != 0 {
+		t.Errorf("exceptions left: %v", d.s.open)
+	}
+}
+
+// TestComplaint14_LinesAddedLaterAreAsked: a line that comes after the release
+// goes to the warehouse as a change request first, then to the ERP; where it is
+// too late the buyer is told, and nothing is dropped in silence.
+func TestComplaint14_LinesAddedLaterAreAsked(t *testing.T) {
+	for _, taken := range []bool{true, false} {
+		d := begin(t, &waybill.Order{Lines: []waybill.OrderLine{goods("1", "3", "5.00")}})
+		d.tell(waybill.Event{Type: waybill.OrderChanged, Source: "shop", Version: 2, Body: &waybill.Order{Order: "SO-1", Version: 2, Currency: "EUR",
+			Lines: []waybill.OrderLine{goods("1", "3", "5.00"), goods("2", "1", "7.00")}}})
+		if d.find(waybill.SalesOrderChange, "") != nil {
+			t.Fatal("the ERP is changed before the warehouse has said yes")
+		}
+		ask, _ := d.attempt(d.find(waybill.WarehouseOrderChange, "", "planned").Key)
+		if len(ask.Lines) != 2 || ask.Lines[1].Line != "2" || ask.Lines[1].Qty.String() != "1" {
+			t.Fatalf("the warehouse is asked for %v", ask.Lines)
+		}
+		if taken {
+			d.settle(&Settled{Key: ask.Key, Outcome: OutcomeDone, Receipt: &waybill.Receipt{}})
+			told, _ := d.attempt(d.find(waybill.SalesOrderChange, "", "planned").Key)
+			if len(told.Lines) != 2 || told.Lines[1].Price.Amount.String() != "7" {
+				t.Errorf("the ERP is told %v", told.Lines)
+			}
+		} else {
+			d.settle(&Settled{Key: ask.Key, Outcome: OutcomeRefused, Problem: &waybill.Problem{Status: 422, Code: "picked"}})
+		}
+		answer, err := Compose(d.s, d.find(waybill.ChangeAnswer, "", "planned").Key, d.p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var data changeAnswer
+		if err := waybill.Unmarshal(answer.Data, &data); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]string{true: answerAccepted, false: answerTooLate}[taken]; data.Result != want || taken != (len(data.Lines) == 2) {
+			t.Errorf("the buyer is told %+v, want %s", data, want)
+		}
+	}
+}
+
+// TestComplaint18_EachUndoingHasItsOwnEffect: taking back a posting, recalling
+// the goods and cancelling for the buyer are three operations, and each moves its
+// own quantity alone.
+func TestComplaint18_EachUndoingHasItsOwnEffect(t *testing.T) {
+	d := begin(t, &waybill.Order{Lines: []waybill.OrderLine{goods("1", "5", "1.00")}})
+	ship(d, "SH-1", qty("1", "2"))
+	quantities := func(what, want string) {
+		t.Helper()
+		q := d.line("1")
+		got := ""
+		for _, s := range []waybill.Stage{waybill.Ordered, waybill.Cancelled, waybill.Shipped, waybill.Posted, waybill.Backordered} {
+			got += q[s].String() + " "
+		}
+		if got != want+" " {
+			t.Errorf("%s: ordered, cancelled, shipped, posted, backordered are %s, want %s", what, got, want)
+		}
+	}
+	quantities("shipped", "5 0 2 2 0")
+	d.correct(&Command{Command: Compensate, Key: d.find(waybill.ShipmentPosting, "").Key})
+	play(d, waybill.ShipmentReversal)
+	quantities("posting undone", "5 0 2 0 0")
+	order := d.find(waybill.WarehouseOrder, "").Key
+	d.correct(&Command{Command: Compensate, Key: order})
+	play(d, waybill.WarehouseOrderCancel)
+	d.tell(waybill.Event{Type: waybill.WarehouseOrderCancelled, Source: "wms", Subject: order,
+		Body: &waybill.WarehouseOrderReport{Order: "SO-1", WarehouseOrder: order, Lines: []waybill.LineQty{qty("1", "3")}}})
+	quantities("goods recalled", "5 0 2 0 3")
+	d.tell(waybill.Event{Type: waybill.OrderCancelRequested, Source: "shop", Subject: "R-1", Body: &waybill.CancelRequest{Order: "SO-1", Request: "R-1"}})
+	quantities("cancelled", "5 3 2 0 0")
+	d.refold()
+}
+
+// TestComplaint35_ReturnWithoutAnInvoice: a return whose order nobody knows is
+// kept and shown, and makes no document until it is matched.
+func TestComplaint35_ReturnWithoutAnInvoice(t *testing.T) {
+	p := testPolicy()
+	blind := NewFlow(waybill.FlowReturn, "RMA-9", p)
+	received := waybill.Event{ID: "E1", Type: waybill.ReturnReceived, Source: "wms", Subject: "RMA-9",
+		Body: &waybill.Return{Return: "RMA-9", Lines: []waybill.ReturnLine{{SKU: "SKU-1", Qty: decimal("1")}}}}
+	out := blind.Decide(&received, p)
+	if len(out.Raise) != 1 || out.Raise[0].Cause != CauseUnmatched || len(out.Add) != 0 {
+		t.Fatalf("a return without an order: %+v", out)
+	}
+	d := begin(t, &waybill.Order{Lines: []waybill.OrderLine{goods("1", "2", "5.00")}})
+	ship(d, "SH-1", qty("1", "2"))
+	out = blind.Decide(&waybill.Event{ID: "E2", Type: waybill.ReturnMatched, Source: "waybill", Body: &Matched{Order: "SO-1"}}, p)
+	if len(out.Clear) != 1 {
+		t.Fatalf("matched: %+v", out)
+	}
+	d.tell(waybill.Event{Type: received.Type, Source: received.Source, Subject: received.Subject, Body: received.Body})
+	play(d, waybill.CreditMemo)
+	expect(t, "credited", d.line("1")[waybill.Credited], "1")
+	if v := d.find(waybill.CreditMemo, ""); v.Compensates != d.find(waybill.Invoice, "").Key {
+		t.Errorf("the credit names %q, not the invoice", v.Compensates)
+	}
+}

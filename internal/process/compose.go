@@ -31,10 +31,14 @@ func Compose(s *Sales, key string, p *Policy) (waybill.Document, error) {
 		return waybill.Document{}, fmt.Errorf("compose document %s of order %s: %w", key, s.ref, err)
 	}
 	d := c.d
-	return waybill.Document{Kind: d.kind, Company: named(p.Company, c.pic.body.Company), Order: s.ref, Version: d.version,
+	out := waybill.Document{Kind: d.kind, Company: named(p.Company, c.pic.body.Company), Order: s.ref, Version: d.version,
 		Key: d.key, Revision: d.revision, Supersedes: s.keyAt(d.supersedes), Compensates: s.keyAt(d.compensates),
 		Currency: c.pic.body.Currency, PostingDate: c.postingDate(), Lines: c.lines(), Data: data,
-		Target: d.target, Lane: waybill.Lane(waybill.FlowSales, s.ref), Subject: d.subject}, nil
+		Target: d.target, Lane: waybill.Lane(waybill.FlowSales, s.ref), Subject: d.subject}
+	if err := c.write(&out); err != nil {
+		return waybill.Document{}, fmt.Errorf("compose document %s of order %s by its edit: %w", key, s.ref, err)
+	}
+	return out, nil
 }
 
 // composer writes one document.

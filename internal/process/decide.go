@@ -51,7 +51,7 @@ type Doc struct {
 	Revision    int
 	Supersedes  string
 	Compensates string
-	Front       bool   // at the head of its lane: lines that a target wants once more
+	Front       bool   // at the head of its lane: lines that a target wants once more, or what an operator edited
 	Why         string // the rule that asked for it, in words
 }
 

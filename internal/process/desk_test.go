@@ -3,6 +3,7 @@ package process
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -123,6 +124,12 @@ func (d *desk) settle(a *Settled) Decision {
 	return d.tell(waybill.Event{Type: waybill.DocumentSettled, Source: "waybill", Body: a})
 }
 
+// correct tells an operator's word on one document.
+func (d *desk) correct(c *Command) Decision {
+	d.t.Helper()
+	return d.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill", Body: c})
+}
+
 // find returns the newest delivery of a kind (and subject, where given) that
 // fits a state; states "" means any.
 func (d *desk) find(kind waybill.Kind, subject string, states ...string) *delivery {
@@ -145,7 +152,11 @@ func (d *desk) findAt(target string, kind waybill.Kind, subject string, states .
 // document's own subject.
 func (d *desk) name(doc Doc) string {
 	subject := doc.Subject
-	for of := ""; ; of += "of:" {
+	of := ""
+	if undone, is := strings.CutPrefix(subject, undoSubject("")); is {
+		of, subject = "undo:", undone
+	}
+	for ; ; of += "of:" {
 		at := -1
 		if len(subject) >= waybill.KeyLength {
 			at = d.s.byKey(subject[:waybill.KeyLength])

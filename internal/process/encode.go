@@ -17,12 +17,15 @@ import (
 const (
 	blobFormat = 1
 	blobSchema = 2 // 2: several warehouse orders
+
+	// orderSchema is the schema of an order's state. 3: what operators edited and undid.
+	orderSchema = 3
 )
 
 // Append writes the state behind b. The content of orders and shipments is not
 // in it: it stays with the ledger's events.
 func (s *Sales) Append(b []byte) []byte {
-	b = append(b, blobFormat, blobSchema)
+	b = append(b, blobFormat, orderSchema)
 	w := writer{b: b, s: s, base: s.firstTime()}
 	w.open('{')
 	w.text("r", s.ref)
@@ -266,9 +269,14 @@ func (w *writer) doc(d *doc) {
 	w.flag("b", d.byVersion)
 	w.text("z", d.answer)
 	w.flag("l", d.late)
-	if d.kind == waybill.Invoice {
+	if d.kind == waybill.Invoice || d.edit != "" || d.undoes {
 		w.number("T", d.terms-1)
 	}
+	w.text("E", d.edit)
+	w.vector("M", d.meant)
+	w.flag("U", d.undoes)
+	w.flag("P", d.lapsed)
+	w.number("N", int64(d.undone))
 	w.text("m", d.ref)
 	w.text("d", d.code)
 }
@@ -330,6 +338,11 @@ func (s *Sales) Missing() []string {
 			out = append(out, f.event)
 		}
 	}
+	for _, d := range s.docs {
+		if d.edit != "" && d.edited == nil && (d.state == planned || d.state == withdrawn) {
+			out = append(out, d.edit)
+		}
+	}
 	return out
 }
 
@@ -360,6 +373,17 @@ func (s *Sales) Attach(eventID string, data []byte) error {
 			f.body = nil
 			return fmt.Errorf("attach event %s to order %s: %w", eventID, s.ref, err)
 		}
+		return nil
+	}
+	for _, d := range s.docs {
+		if d.edit != eventID || d.edited != nil {
+			continue
+		}
+		var c Command
+		if err := waybill.Unmarshal(data, &c); err != nil || c.Document == nil {
+			return fmt.Errorf("attach event %s to order %s: it is no edit that can be read (%w)", eventID, s.ref, err)
+		}
+		d.edited = c.Document
 		return nil
 	}
 	return fmt.Errorf("attach event %s to order %s: the order's state does not ask for it", eventID, s.ref)

@@ -260,6 +260,7 @@ func (pic *picture) apply(f *fact) {
 		pic.requests = append(pic.requests, request{f: f})
 	case famCancelled:
 		pic.confirmed = append(pic.confirmed, f)
+		pic.recall(f)
 	case famClosed:
 		pic.close(pic.s.warehouseOrder(f.source, f.subject) + 1)
 	case famAllocated:

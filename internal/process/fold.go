@@ -334,6 +334,7 @@ func (r *round) command(c *Command, e *waybill.Event) {
 	switch c.Command {
 	case Recheck:
 		r.trigger(true)
+		r.askAnew()
 	case Hold:
 		if !slices.ContainsFunc(s.holds, func(h hold) bool { return h.kind == holdManual }) {
 			s.holds = append(s.holds, hold{kind: holdManual, reason: c.Reason, since: millis(r.now)})
@@ -355,6 +356,10 @@ func (r *round) command(c *Command, e *waybill.Event) {
 		s.excess = true
 	case ReleaseBackorder:
 		r.releaseAll()
+	case Edit:
+		r.edit(c, e)
+	case Compensate:
+		r.compensate(c)
 	}
 }
 

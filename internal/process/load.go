@@ -16,7 +16,7 @@ func Load(b []byte) (*Sales, error) {
 	if len(b) < 2 {
 		return nil, errors.New("load order state: it is cut short; refold it from the ledger")
 	}
-	if b[0] != blobFormat || b[1] < 1 || b[1] > blobSchema {
+	if b[0] != blobFormat || b[1] < 1 || b[1] > orderSchema {
 		return nil, fmt.Errorf("load order state: format %d schema %d is newer than this program; run the newer one", b[0], b[1])
 	}
 	r := reader{dec: jsontext.NewDecoder(bytes.NewBuffer(b[2:])), schema: b[1], s: &Sales{}}
@@ -132,7 +132,7 @@ func (r *reader) texts() (out []string) {
 // would lose what it says.
 func (r *reader) unknown(name string) {
 	if r.err == nil {
-		r.err = fmt.Errorf("at %s: schema %d has no field %q", r.dec.StackPointer(), blobSchema, name)
+		r.err = fmt.Errorf("at %s: schema %d has no field %q", r.dec.StackPointer(), orderSchema, name)
 	}
 }
 
@@ -429,6 +429,16 @@ func (r *reader) docOfKind(d *doc, name string) {
 		d.late = r.flag()
 	case "d":
 		d.code = r.text()
+	case "E":
+		d.edit = r.text()
+	case "M":
+		d.meant = r.vector()
+	case "U":
+		d.undoes = r.flag()
+	case "P":
+		d.lapsed = r.flag()
+	case "N":
+		d.undone = int(r.number())
 	default:
 		r.unknown(name)
 	}
@@ -459,7 +469,7 @@ func (r *reader) join() error {
 		if d.target, err = name(r.targets[i]); err != nil {
 			return err
 		}
-		if max(d.of, d.supersedes, d.compensates) > len(s.docs) || min(d.of, d.supersedes, d.compensates) < 0 ||
+		if max(d.of, d.supersedes, d.compensates, d.undone) > len(s.docs) || min(d.of, d.supersedes, d.compensates, d.undone) < 0 ||
 			r.carried[i] < 0 || r.carried[i] > int64(len(s.facts)) {
 			return fmt.Errorf("document %s names another that is not there", d.key)
 		}

@@ -14,6 +14,7 @@ func (r *round) plan() {
 		return
 	}
 	r.rests()         // lines that a target wants once more
+	r.undo()          // what operators compensate
 	r.check()         // erp order_check; holds
 	r.accept()        // erp sales_order
 	r.change()        // wms warehouse_order_change, erp sales_order_change, channel change_answer
@@ -59,6 +60,10 @@ func (r *round) want(w want) {
 	switch d.state {
 	case planned:
 		r.carry(d, w)
+	case done:
+		if r.s.gone(d) && !r.takenBack(d) {
+			r.renew(d, w)
+		}
 	case withdrawn:
 		d.state = planned
 		r.carry(d, w)
@@ -82,13 +87,19 @@ func (r *round) want(w want) {
 // plan says of it, nothing is left to do.
 func (r *round) stands(kind waybill.Kind, target, subject string) bool {
 	d := r.s.current(kind, target, subject)
-	return d != nil && d.inBooks()
+	return d != nil && d.inBooks() && !r.s.gone(d)
 }
 
 // carry brings a planned document up to the facts.
 func (r *round) carry(d *doc, w want) {
-	if d.rest {
+	if d.rest || d.undoes {
 		return
+	}
+	if d.edit != "" {
+		if d.fact == w.fact && d.version == w.version && d.terms == versionOf(r.pic.order) {
+			return
+		}
+		d.forget()
 	}
 	d.version, d.fact, d.of, d.compensates = w.version, w.fact, w.of, w.compensates
 	d.first, d.freight, d.answer, d.byVersion = w.first, w.freight, w.answer, w.byVersion
@@ -119,8 +130,14 @@ func (r *round) renew(old *doc, w want) {
 	}
 	d := r.document(w, old.revision+1)
 	d.rest = old.rest
-	d.supersedes = r.s.byKey(old.key) + 1
+	if old.state != done { // what was applied and undone is not superseded
+		d.supersedes = r.s.byKey(old.key) + 1
+	}
 	r.add(d, w.why)
+	if old.undoes {
+		d.undoes, d.lapsed, d.terms = true, old.lapsed, old.terms
+		r.s.docs[d.compensates-1].undone = r.s.byKey(d.key) + 1
+	}
 }
 
 // add puts a document into its lane.
@@ -131,7 +148,7 @@ func (r *round) add(d *doc, why string) {
 	}
 	r.out.Add = append(r.out.Add, Doc{Key: d.key, Target: d.target, Kind: d.kind, Subject: d.subject,
 		Version: d.version, Revision: d.revision, Supersedes: s.keyAt(d.supersedes),
-		Compensates: s.keyAt(d.compensates), Front: d.rest, Why: why})
+		Compensates: s.keyAt(d.compensates), Front: d.rest || d.edit != "", Why: why})
 }
 
 // keyAt is the key of the document at a place + 1; empty for 0.

@@ -61,6 +61,9 @@ type Channel struct {
 	Captures  bool   // it takes the buyer's money when goods ship: payment_capture
 	// Availability: it takes inventory_availability.
 	Availability bool
+	// OwnReturns: it tells its buyers of returns and refunds by itself, and takes
+	// neither return_authorization nor refund_notice.
+	OwnReturns bool
 	// Restates: it sends the whole order again at any change of it, also at
 	// those that Waybill caused; a version that says the same is no change.
 	Restates bool
@@ -133,7 +136,7 @@ type Verb string
 
 // The commands of command.given.
 const (
-	Recheck      Verb = "recheck"       // ask the ERP again
+	Recheck      Verb = "recheck"       // ask the ERP again, and what the order needs, whatever operators edited or undid
 	Hold         Verb = "hold"          // stop first attempts of sales_order and warehouse_order
 	Release      Verb = "release"       // lift all holds, without a check
 	Cancel       Verb = "cancel"        // as a cancel request for all that is open
@@ -143,6 +146,11 @@ const (
 	ReleaseBackorder Verb = "release_backorder"
 	// Replay asks anew what the order needs, by the policy in force.
 	Replay Verb = "replay"
+	// Edit puts an operator's content in place of a document that its target
+	// turned down.
+	Edit Verb = "edit"
+	// Compensate undoes a document that its target applied, by its inverse.
+	Compensate Verb = "compensate"
 )
 
 // Command is the data of command.given.
@@ -151,6 +159,9 @@ type Command struct {
 	Reason  string `json:"reason,omitzero"`
 	Actor   string `json:"actor,omitzero"`
 	ID      string `json:"id,omitzero"` // unique in the installation; names the cancel request
+	// Of edit and compensate: the document's key, and its new content.
+	Key      string  `json:"key,omitzero"`
+	Document *Edited `json:"document,omitzero"`
 }
 
 // Fired is the data of timer.fired.

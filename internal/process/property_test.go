@@ -108,7 +108,7 @@ func (w *walk) books() books {
 		case waybill.RefundNotice:
 			add(b.refunded, q, 1)
 		case waybill.Fulfilment, waybill.FulfilmentUpdate:
-			if v.Front { // what the channel had not taken at first
+			if w.isRest(v) { // what the channel had not taken at first
 				add(b.told[of], q, 1)
 			} else {
 				b.told[of] = q
@@ -224,7 +224,7 @@ func (w *walk) limbo(id string) bool {
 func (w *walk) compareAnswers() {
 	count := map[string]int{}
 	for _, v := range w.all() {
-		if (v.Kind == waybill.CancellationAnswer || v.Kind == waybill.ChangeAnswer) && v.outcome == OutcomeDone && !v.Front {
+		if (v.Kind == waybill.CancellationAnswer || v.Kind == waybill.ChangeAnswer) && v.outcome == OutcomeDone && !w.isRest(v) {
 			count[v.Subject]++
 		}
 	}

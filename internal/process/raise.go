@@ -19,6 +19,7 @@ func (r *round) raise() {
 	a.quantities()
 	a.returns()
 	a.captures()
+	a.undoings()
 	s := r.s
 	kept := s.open[:0:0]
 	for _, k := range s.open {

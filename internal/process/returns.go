@@ -138,7 +138,7 @@ func (r *round) authorize() {
 		r.pic.eachReturned(body, r.s.row(), func(line int, qty waybill.Decimal, _ *waybill.ReturnLine) {
 			asked[line] = asked[line].Add(qty)
 		})
-		if r.channel() != "" {
+		if r.toldOfReturns() {
 			r.announce(f, waybill.ReturnAuthorization, r.channel(), asked)
 		}
 		for _, system := range r.receivers(asked) {
@@ -151,6 +151,12 @@ func (r *round) authorize() {
 			r.announce(f, waybill.ReturnAdvice, system, part)
 		}
 	}
+}
+
+// toldOfReturns reports whether the order's channel takes documents about
+// returns.
+func (r *round) toldOfReturns() bool {
+	return r.channel() != "" && !r.p.Channels[r.channel()].OwnReturns
 }
 
 // receiver is the warehouse system that goods of a line come back to: the one
@@ -180,7 +186,7 @@ func (r *round) announce(f *fact, kind waybill.Kind, target string, lines row) {
 	copy(more, lines)
 	for _, d := range r.s.docs {
 		if d.kind == kind && d.target == target && r.s.counts(d) && r.s.returnOf(d) == f.subject {
-			more.sub(d.lines)
+			more.sub(r.plans(d))
 			told = true
 		}
 	}
@@ -219,7 +225,7 @@ func (r *round) giveBackMoney() {
 		copy(more, c.kept)
 		for at, d := range r.s.docs {
 			if d.kind == waybill.CreditMemo && r.s.counts(d) && r.s.returnOf(d) == c.f.subject {
-				more.sub(d.lines)
+				more.sub(r.plans(d))
 				told = true
 				r.refund(c.f, at+1, d.lines)
 			}
@@ -266,7 +272,7 @@ func (r *round) creditReturn(f *fact, lines vector, told bool) {
 
 // refund tells the channel of a credit, by place + 1; 0 where no ERP makes one.
 func (r *round) refund(f *fact, credit int, lines vector) {
-	if r.channel() == "" || lines == nil {
+	if !r.toldOfReturns() || lines == nil {
 		return
 	}
 	w := want{kind: waybill.RefundNotice, target: r.channel(), subject: f.subject, version: f.version, fact: f.event, of: credit,

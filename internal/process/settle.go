@@ -23,6 +23,7 @@ func (r *round) attempt(key string) {
 	}
 	s.ordinal++
 	d.state, d.attempt, d.epoch = attempted, s.ordinal, s.epoch
+	d.edited = nil
 }
 
 // takeAccount notes what a document took into account when it was composed: it
@@ -125,7 +126,7 @@ func (r *round) giveUp(d *doc) {
 		return
 	}
 	d.state, d.epoch = skipped, r.s.epoch
-	d.late = d.kind == waybill.WarehouseOrderChange || d.kind == waybill.WarehouseOrderCancel
+	d.late = d.undoes || d.kind == waybill.WarehouseOrderChange || d.kind == waybill.WarehouseOrderCancel
 }
 
 // refuse takes a refusal in. Some are answers and no fault: a credit hold of the

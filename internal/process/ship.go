@@ -113,10 +113,10 @@ func (r *round) postShipment(f *fact) {
 		switch {
 		case !r.s.counts(d):
 		case d.kind == waybill.ShipmentPosting && r.s.shipmentOf(d) == f.subject:
-			more.sub(d.lines)
+			more.sub(r.demanded(d))
 			posted = true
 		case d.kind == waybill.ShipmentReversal && r.s.shipmentOf(d) == f.subject:
-			more.add(d.lines)
+			more.add(r.demanded(d))
 		}
 	}
 	for at := range more {
@@ -145,7 +145,9 @@ func (r *round) postMore(f *fact, more row, posted bool) {
 // postLess reverses what was posted too much, newest posting first, one reversal
 // each.
 func (r *round) postLess(f *fact, less row) {
-	postings := slices.DeleteFunc(r.s.attempts(waybill.ShipmentPosting), func(at int) bool { return r.s.shipmentOf(r.s.docs[at]) != f.subject })
+	postings := slices.DeleteFunc(r.s.attempts(waybill.ShipmentPosting), func(at int) bool {
+		return r.s.shipmentOf(r.s.docs[at]) != f.subject || r.s.undone(r.s.docs[at])
+	})
 	for n, i := range slices.Backward(postings) {
 		subject := correction(f)
 		if len(postings) > 1 {

@@ -200,7 +200,7 @@ type doc struct {
 	first       bool   // an invoice with the order's charges
 	freight     bool   // an invoice with its shipment's freight
 	tax         waybill.Decimal
-	terms       int64  // of an invoice: the version of the order whose prices it has
+	terms       int64  // of an invoice: the version of the order whose prices it has; of an operator's word: the one in force then
 	byVersion   bool   // a sales_order_change that carries a version, not a cancellation
 	before      vector // of a warehouse order: what had shipped when it was made
 	freed       vector // of a closed warehouse order: backorders that may be released
@@ -208,6 +208,14 @@ type doc struct {
 	late        bool   // a change or cancellation that the warehouse (or an operator's skip) refused
 	ref         string // the target's own number
 	code        string // of the refusal
+
+	// Where an operator had his word (system contract C7):
+	edit   string  // the event of the command that wrote its content
+	edited *Edited // that content; nil until attached, and once the first attempt fixed it
+	meant  vector  // what the plan had for it instead
+	undoes bool    // it compensates another by an operator's command
+	lapsed bool    // what it undoes may be decided again
+	undone int     // place + 1 of the document that undoes it
 
 	wanted bool // by the plan under way
 }
@@ -342,11 +350,18 @@ func (s *Sales) byKey(key string) int {
 	return -1
 }
 
+// gone reports whether a document counts as never sent because an operator undid
+// it: the ERP's order, which may be booked anew. What else is undone stays in the
+// books, beside what undoes it.
+func (s *Sales) gone(d *doc) bool {
+	return d.undone != 0 && d.kind == waybill.SalesOrder && s.undone(d)
+}
+
 // inBooks reports whether the target holds a document in any revision, or may
 // hold it.
 func (s *Sales) inBooks(kind waybill.Kind, target, subject string) bool {
 	for _, d := range s.docs {
-		if d.kind == kind && d.inBooks() && d.subject == subject && d.target == target {
+		if d.kind == kind && d.inBooks() && d.subject == subject && d.target == target && !s.gone(d) {
 			return true
 		}
 	}
@@ -363,7 +378,7 @@ func (s *Sales) applied(kind waybill.Kind, target, subject string) bool {
 		}
 		switch {
 		case d.state == done:
-			taken = true
+			taken = taken || !s.gone(d)
 		case d.state == attempted, d.state == pending, d.state == refused, d.rest && (d.state == planned || d.state == withdrawn):
 			return false
 		}

@@ -66,7 +66,7 @@ func (pic *picture) status() waybill.Status {
 // hasApplied reports whether a document of a kind is in its target's books.
 func (s *Sales) hasApplied(kind waybill.Kind) bool {
 	for _, d := range s.docs {
-		if d.kind == kind && d.state == done {
+		if d.kind == kind && d.state == done && !s.gone(d) {
 			return true
 		}
 	}

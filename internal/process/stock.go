@@ -148,8 +148,6 @@ type paper struct {
 	Code       string       `json:"code,omitzero"` // of the refusal
 }
 
-func (d *paper) inBooks() bool { return d.State == attempted || d.State == pending }
-
 func newStock(kind waybill.FlowKind, ref string) *Stock {
 	return &Stock{x: stockState{Kind: kind, Ref: ref}}
 }
@@ -373,10 +371,10 @@ func (r *stockRound) alarm() {
 	if first != 0 {
 		due = first + r.p.Limbo.Milliseconds()
 	}
-	switch {
-	case due == r.s.x.Limbo:
+	switch due {
+	case r.s.x.Limbo:
 		return
-	case due == 0:
+	case 0:
 		r.out.ClearTimers = append(r.out.ClearTimers, TimerLimbo)
 	default:
 		r.out.SetTimers = append(r.out.SetTimers, Timer{Name: TimerLimbo, Due: instant(due)})

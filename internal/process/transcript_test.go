@@ -157,6 +157,14 @@ func (s *stagehand) play(in string) []string {
 	case "go":
 		out := s.playAttempt(c)
 		return append(out, s.playAnswer(call{verb: "answer", words: append(slices.Clone(c.words), "done"), opts: c.opts})...)
+	case "edit":
+		return s.playEdit(c)
+	case "compensate":
+		v, _ := s.pick(c, "sent")
+		if err := s.s.CheckCompensate(v.Key, s.p); err != nil {
+			return []string{"  not done: " + s.plain(err.Error())}
+		}
+		return s.say(s.correct(&Command{Command: Compensate, Reason: "wrong", Actor: "ops", Key: v.Key}))
 	case "show":
 		return s.show(c)
 	case "view":
@@ -189,6 +197,8 @@ func (s *stagehand) policy(c call) []string {
 			s.p.DuplicatePO = true
 		case "captures":
 			s.p.Channels["shop"] = Channel{Documents: true, Captures: true}
+		case "own-returns":
+			s.p.Channels["shop"] = Channel{Documents: true, OwnReturns: true}
 		case "supplier":
 			s.p.Supplier = "supplier"
 		}
@@ -358,6 +368,38 @@ func (s *stagehand) playAttempt(c call) []string {
 	v, _ := s.pick(c, "planned")
 	composed, out := s.attempt(v.Key)
 	return append([]string{"  > " + s.sentLine(v.Doc, composed)}, s.say(out)...)
+}
+
+// playEdit tells an operator's content for a document that was turned down.
+func (s *stagehand) playEdit(c call) []string {
+	v, _ := s.pick(c, "sent")
+	e := &Edited{PostingDate: c.opts["at"]}
+	for _, l := range c.lines {
+		line := EditedLine{Line: l.Line, SKU: c.opts["sku"], Qty: &l.Qty, UOM: l.UOM}
+		if price := c.price[l.Line]; price != "" {
+			amount := decimal(price)
+			line.Price = &amount
+		}
+		e.Lines = append(e.Lines, line)
+	}
+	if tax := c.opts["tax"]; tax != "" {
+		e.Data = jsontext.Value(`{"tax":"` + tax + `"}`)
+	}
+	if why := c.opts["why"]; why != "" {
+		e.Data = jsontext.Value(`{"memo":"` + why + `"}`)
+	}
+	if err := s.s.CheckEdit(v.Key, e); err != nil {
+		return []string{"  not done: " + s.plain(err.Error())}
+	}
+	return s.say(s.correct(&Command{Command: Edit, Reason: "wrong", Actor: "ops", Key: v.Key, Document: e}))
+}
+
+// plain writes documents' subjects in place of their keys.
+func (s *stagehand) plain(text string) string {
+	for _, v := range s.lanes {
+		text = strings.ReplaceAll(text, v.Key, s.name(v.Doc))
+	}
+	return text
 }
 
 func (s *stagehand) sentLine(doc Doc, d waybill.Document) string {

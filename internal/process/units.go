@@ -65,6 +65,18 @@ func (s *Sales) toBase(line *waybill.OrderLine, qty waybill.Decimal, uom string)
 	return qty.Mul(factor), true
 }
 
+// PerUnit is how much of a line's base unit one of a unit is; an empty unit is
+// the order line's. ok is false where the line or the unit is not known.
+func (s *Sales) PerUnit(line, uom string) (factor waybill.Decimal, ok bool) {
+	pic := s.look(nil)
+	defer s.giveBack()
+	at := s.find(line, 0)
+	if at < 0 || pic.info[at] == nil {
+		return waybill.Decimal{}, false
+	}
+	return s.toBase(pic.info[at], waybill.NewDecimal(1), uom)
+}
+
 // lineUnit is the unit that a line is ordered in. A line without one counts
 // pieces.
 func lineUnit(line *waybill.OrderLine) string {
@@ -146,7 +158,7 @@ func (r *round) learn(record *Item) {
 		}
 		if times := s.perLineUnit(l).Quo(before[at]); !times.Equal(waybill.NewDecimal(1)) {
 			for _, d := range s.docs {
-				for _, v := range []*vector{&d.lines, &d.again, &d.rejected, &d.before, &d.freed} {
+				for _, v := range []*vector{&d.lines, &d.again, &d.rejected, &d.before, &d.freed, &d.meant} {
 					*v = v.scaled(at, times)
 				}
 			}

@@ -202,7 +202,7 @@ func (s *Sales) factRefs(out []Reference, f *fact) []Reference {
 		add(f.source, refInvoice, f.subject)
 	case famCredited:
 		add(f.source, refCredit, f.subject)
-	case famReturned:
+	case famReturned, famReturnRequested: // also what was only requested: its receipt may name no order
 		add(f.source, refReturn, f.subject)
 	case famCancel:
 		if f.event != "" {

@@ -56,7 +56,7 @@ func (w *walk) qty(label string, lo, hi int) waybill.Decimal {
 
 // step does one thing that may happen.
 func (w *walk) step() {
-	switch k := w.draw("step", 0, 27); {
+	switch k := w.draw("step", 0, 29); {
 	case k < 6:
 		w.attemptHead()
 	case k < 11:
@@ -85,6 +85,10 @@ func (w *walk) step() {
 		w.allot()
 	case k < 27 && k > 24:
 		w.tellReturn()
+	case k == 28:
+		w.edit()
+	case k == 29:
+		w.compensate()
 	case k == 22 && w.strange:
 		w.tellInvoice()
 	default:
@@ -286,6 +290,45 @@ func (w *walk) attemptHead() {
 	w.attempt(v.Key)
 }
 
+// edit lets an operator write a document that was refused: less of a line than
+// was decided, or without one. What a channel was told stays as it was told.
+func (w *walk) edit() {
+	for _, v := range w.unsettled() {
+		if v.outcome != OutcomeRefused || v.Target != "erp" || v.Kind == waybill.OrderCheck || len(v.sent.Lines) == 0 {
+			continue
+		}
+		e := &Edited{}
+		for i, l := range v.sent.Lines {
+			if i > 0 && w.draw("leaves out", 0, 2) == 0 {
+				continue
+			}
+			qty := waybill.MinDecimal(l.Qty, w.qty("edited", 1, 4))
+			e.Lines = append(e.Lines, EditedLine{Line: l.Line, Qty: &qty})
+		}
+		if w.s.CheckEdit(v.Key, e) == nil {
+			w.correct(&Command{Command: Edit, Key: v.Key, Document: e})
+		}
+		return
+	}
+}
+
+// compensate lets an operator undo a document that was applied.
+func (w *walk) compensate() {
+	var undoable []*delivery
+	for _, v := range w.all() {
+		if v.state == "sent" && v.outcome == OutcomeDone && w.s.CheckCompensate(v.Key, w.p) == nil {
+			undoable = append(undoable, v)
+		}
+	}
+	if len(undoable) > 0 {
+		w.correct(&Command{Command: Compensate, Key: undoable[w.draw("undoes", 0, len(undoable)-1)].Key})
+	}
+}
+
+// isRest reports whether a document carries only what its target wanted once
+// more of another.
+func (w *walk) isRest(v *delivery) bool { return w.s.docs[w.s.byKey(v.Key)].rest }
+
 // unsettled are the documents whose targets still owe an answer.
 func (w *walk) unsettled() []*delivery {
 	return slices.DeleteFunc(w.all(), func(v *delivery) bool { return v.state != "sent" || v.outcome == OutcomeDone })
@@ -378,6 +421,7 @@ func (w *walk) drain() {
 	}
 	w.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill", Body: &Command{Command: Hold}})
 	w.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill", Body: &Command{Command: Release}})
+	asked := false // what operators edited and undid is asked anew, and the books agree again
 	for range 400 {
 		sent, heads := w.unsettled(), w.heads()
 		open := slices.ContainsFunc(w.all(), func(v *delivery) bool {
@@ -390,6 +434,9 @@ func (w *walk) drain() {
 			w.attempt(heads[0].Key)
 		case open:
 			w.answerAsWarehouse()
+		case !asked:
+			asked = true
+			w.tell(waybill.Event{Type: waybill.CommandGiven, Source: "waybill", Body: &Command{Command: Recheck}})
 		default:
 			return
 		}

@@ -86,6 +86,9 @@ func (pic *picture) give(room row) {
 		}
 	}
 	for at := range room {
+		if i := pic.orderOf(at); i >= 0 && pic.s.recalled(pic.orders[i]) {
+			continue
+		}
 		surplus := waybill.MinDecimal(pic.pool(pic.orderOf(at)).of(at), room[at].Sub(pic.q[waybill.Shipped][at]))
 		if surplus.Sign() > 0 {
 			if pic.lost == nil {
@@ -246,11 +249,30 @@ func (pic *picture) toldLate(q *request) bool {
 // before it was known that the request wants less.
 func (pic *picture) holds(q *request, line int) bool {
 	i := pic.orderOf(line)
-	if i < 0 || pic.shut[i] {
+	if i < 0 || pic.shut[i] || pic.neverHad(i, line) {
 		return false
 	}
 	known := q.f.byWarehouse // the first order made after the request
 	return known == 0 || pic.s.docs[known-1].attempt > pic.s.docs[pic.orders[i]].attempt
+}
+
+// neverHad reports whether a line is not with its warehouse because all of it had
+// shipped when the order was made: a shipment that is taken back later leaves it
+// with nobody.
+func (pic *picture) neverHad(order, line int) bool {
+	d := pic.s.docs[pic.orders[order]]
+	if before, _ := d.before.of(line); before.IsZero() {
+		return false
+	}
+	if _, has := d.lines.of(line); has {
+		return false
+	}
+	for at, c := range pic.s.docs {
+		if _, has := c.lines.of(line); has && pic.s.concerns(at, pic.orders[order]) && c.inBooks() {
+			return false
+		}
+	}
+	return true
 }
 
 // askedFor returns the place of the document that put a line of a request to its

@@ -226,7 +226,11 @@ func TestW4_6_BadAnswers(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.sold("SO-1", "1 A 5 9.90, 2 B 3 2.50", "1 5, 2 3")
-			w.erp.on("credit_memo", "SO-1", 1, answer)
+			times := 1
+			if name == "422" {
+				times = -1 // a kill may cost the first answer
+			}
+			w.erp.on("credit_memo", "SO-1", times, answer)
 			w.returned("SO-1", "R-1", 1, "1 2, 2 1")
 			w.await("the attempt", func() bool { return len(w.erp.tries("credit_memo", "")) == 1 })
 			w.kill()
@@ -236,6 +240,8 @@ func TestW4_6_BadAnswers(t *testing.T) {
 			case "202":
 				w.erp.settled(w.delivery("credit_memo", "SO-1")["key"].(string), "applied", nil)
 			case "422":
+				w.awaitState("credit_memo", "SO-1", "parked")
+				w.erp.clear()
 				w.act("/api/v1/deliveries/" + w.awaitState("credit_memo", "SO-1", "parked")["key"].(string) + "/retry")
 			}
 			w.quiet()

@@ -15,9 +15,11 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -66,6 +68,7 @@ type world struct {
 	dir, base         string
 	erp, wms, channel *target
 	all               []*target
+	databases         map[string]string // on the server, by data directory
 	cmd               *exec.Cmd
 	exited            chan error
 	log               *bytes.Buffer
@@ -113,7 +116,14 @@ func newWorld(t *testing.T, options ...option) *world {
 // prepare is newWorld without the start.
 func prepare(t *testing.T, options ...option) *world {
 	t.Helper()
-	w := &world{T: t, dir: t.TempDir()}
+	w := &world{T: t, dir: t.TempDir(), databases: map[string]string{}}
+	t.Cleanup(func() { // after the last process has gone
+		for _, at := range w.databases {
+			name := at[strings.LastIndex(at, "/contract_")+1:]
+			name, _, _ = strings.Cut(name, "?")
+			psql(t, "DROP DATABASE "+name+" WITH (FORCE)")
+		}
+	})
 	w.erp, w.wms, w.channel = newTarget(t, "erp"), newTarget(t, "wms"), newTarget(t, "channel")
 	w.all = []*target{w.erp, w.wms, w.channel}
 	for _, o := range options {
@@ -172,6 +182,9 @@ func freeAddress(t *testing.T) string {
 // run runs one command of the binary to its end.
 func (w *world) run(args ...string) (stdout, stderr string, code int) {
 	w.Helper()
+	if i := slices.Index(args, "--data"); i >= 0 && i+1 < len(args) {
+		w.keepOn(args[i+1])
+	}
 	var out, errs bytes.Buffer
 	cmd := exec.Command(binary, args...)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = w.dir, &out, &errs
@@ -183,11 +196,58 @@ func (w *world) run(args ...string) (stdout, stderr string, code int) {
 	return out.String(), errs.String(), cmd.ProcessState.ExitCode()
 }
 
+// server is a PostgreSQL server to run the tests on, as postgres://…; without it
+// they run on the embedded database. Each data directory has a database of its
+// own there.
+var server = os.Getenv("WAYBILL_TEST_DATABASE")
+
+// databaseMark begins what keepOn writes at the end of the configuration.
+const databaseMark = "\n# Where the tests keep it.\ndatabase:\n"
+
+// keepOn makes the configuration name the database of a data directory.
+func (w *world) keepOn(data string) {
+	w.Helper()
+	path := filepath.Join(w.dir, "waybill.yaml")
+	text, err := os.ReadFile(path)
+	if server == "" || err != nil {
+		return
+	}
+	if w.databases[data] == "" {
+		w.databases[data] = newDatabase(w.T)
+	}
+	rest, _, _ := strings.Cut(string(text), databaseMark)
+	w.writeFile("waybill.yaml", fmt.Sprintf("%s%s  url: %q\n", rest, databaseMark, w.databases[data]))
+}
+
+var databases atomic.Int64
+
+// psql runs a statement on the server.
+func psql(t *testing.T, statement string) {
+	t.Helper()
+	if out, err := exec.Command("psql", "--no-psqlrc", "--quiet", "--dbname", server, "--command", statement).CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", statement, err, out)
+	}
+}
+
+// newDatabase makes an empty database on the server.
+func newDatabase(t *testing.T) string {
+	t.Helper()
+	u, err := url.Parse(server)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("contract_%d_%d", os.Getpid(), databases.Add(1))
+	psql(t, "CREATE DATABASE "+name)
+	u.Path = "/" + name
+	return u.String()
+}
+
 func (w *world) start() { w.Helper(); w.startOn("data") }
 
 // startOn serves the data directory of that name and waits until it is ready.
 func (w *world) startOn(data string) {
 	w.Helper()
+	w.keepOn(data)
 	if w.cmd == nil {
 		w.Cleanup(func() { w.finish(data) })
 	}
