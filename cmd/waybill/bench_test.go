@@ -24,7 +24,7 @@ func BenchmarkOrder(b *testing.B) {
 }
 
 func benchmarkOrder(b *testing.B, inProcess bool) {
-	o := demoOptions{once: true, orders: b.N, lines: 4, seed: 7, faults: "none", inProcess: inProcess,
+	o := demoOptions{once: true, orders: b.N, lines: 4, seed: 7, faults: "none", plain: true, inProcess: inProcess,
 		listen: "127.0.0.1:0", data: filepath.Join(b.TempDir(), "data"), clients: 256}
 	if err := os.Mkdir(o.data, 0o700); err != nil {
 		b.Fatal(err)
@@ -88,7 +88,7 @@ func writtenBytes() int64 {
 
 // BenchmarkLoneOrder is the latency of an order that has the system to itself.
 func BenchmarkLoneOrder(b *testing.B) {
-	o := demoOptions{once: true, orders: 1, lines: 4, seed: 7, faults: "none", inProcess: true, listen: "127.0.0.1:0",
+	o := demoOptions{once: true, orders: 1, lines: 4, seed: 7, faults: "none", plain: true, inProcess: true, listen: "127.0.0.1:0",
 		data: filepath.Join(b.TempDir(), "data"), clients: 1}
 	if err := os.Mkdir(o.data, 0o700); err != nil {
 		b.Fatal(err)

@@ -29,6 +29,7 @@ type demoOptions struct {
 	lines     int
 	seed      int64
 	faults    string
+	plain     bool
 	inProcess bool
 	json      bool
 	listen    string
@@ -43,10 +44,12 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run Waybill with simulated systems around it and watch orders become invoices",
-		Long: "Run Waybill with its embedded database and a simulated storefront, ERP, warehouse and\n" +
-			"carrier, each with books of its own and faults of the kind that real systems have.\n" +
-			"With --once it runs a number of orders to their end and prints what every system's\n" +
-			"own books say.",
+		Long: "Run Waybill with its embedded database and a simulated storefront, dealer portal, ERP, two\n" +
+			"warehouses and a carrier, each with books of its own and faults of the kind that real\n" +
+			"systems have. Orders are held and released, changed and cancelled, ordered by the case,\n" +
+			"shipped by two warehouses or with others on one truck, closed short, received and\n" +
+			"released again, and sent back. With --once it runs a number of orders to their end and\n" +
+			"prints what every system's own books say.",
 		Example: "  waybill demo\n  waybill demo --once --orders 2000 --seed 7 --faults heavy --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -68,6 +71,7 @@ func demoCommand() *cobra.Command {
 	f.IntVar(&o.lines, "lines", 4, "lines of an order, on average")
 	f.Int64Var(&o.seed, "seed", 1, "equal seeds give equal business outcomes")
 	f.StringVar(&o.faults, "faults", "light", "how much goes wrong between the systems: none, light or heavy")
+	f.BoolVar(&o.plain, "plain", false, "only a storefront and one warehouse: no portal, cases, split orders, loads, backorders or returns")
 	f.BoolVar(&o.inProcess, "in-process", false, "call the systems directly instead of over HTTP")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "where the pages are served; another port is taken where this one is in use")
@@ -112,7 +116,7 @@ func startDemo(ctx context.Context, o demoOptions, log *slog.Logger) (_ *demo, e
 	} else if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	if d.world, err = sandbox.New(sandbox.Config{Seed: o.seed, Lines: o.lines, Faults: o.faults, Once: o.once, InProcess: o.inProcess}); err != nil {
+	if d.world, err = sandbox.New(sandbox.Config{Seed: o.seed, Lines: o.lines, Faults: o.faults, Once: o.once, Whole: !o.plain, InProcess: o.inProcess}); err != nil {
 		return nil, err
 	}
 	if err := d.world.Start(ctx); err != nil {
@@ -183,6 +187,13 @@ func (d *demo) close() error {
 	return errors.Join(errs...)
 }
 
+// demoSystems are the role and the connector of each of the sandbox's systems.
+var demoSystems = map[string]string{
+	"erp": "role: erp, connector: contract", "wms": "role: wms, connector: contract", "wms2": "role: wms, connector: contract",
+	"carrier": "role: carrier, connector: contract", "shop": "role: channel, connector: shopify",
+	"portal": "role: channel, connector: contract, order_prefix: portal~.",
+}
+
 // demoConfig is the configuration of the sandbox's installation, written as a
 // user would write it and read as a user's is.
 func demoConfig(w *sandbox.World, file string) (*config.Config, error) {
@@ -191,16 +202,18 @@ func demoConfig(w *sandbox.World, file string) (*config.Config, error) {
 	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
 	line("version: 1\nnamespace: demo\nsecrets_file: secrets.json\ncompany: {id: \"01\", zone: UTC, currency: EUR}")
 	line("egress: {allow: [127.0.0.0/8, \"::1/128\"]}\ntiming: {profile: fast}\nsystems:")
-	for _, s := range []struct{ name, role, connector string }{
-		{"erp", "erp", "contract"}, {"wms", "wms", "contract"}, {"carrier", "carrier", "contract"}, {"shop", "channel", "shopify"},
-	} {
-		secret := w.Secret(s.name)
-		secrets[s.name] = map[string]string{"token": secret.Token, "webhook_secret": secret.WebhookSecret}
-		line("  %s: {role: %s, connector: %s, base_url: %q, budget: {concurrency: 256}}", s.name, s.role, s.connector, w.URL(s.name))
+	for _, name := range w.Systems() {
+		secret := w.Secret(name)
+		secrets[name] = map[string]string{"token": secret.Token, "webhook_secret": secret.WebhookSecret}
+		line("  %s: {%s, base_url: %q, budget: {concurrency: 256}}", name, demoSystems[name], w.URL(name))
 	}
 	line("  # orders of portals and inside sales, by POST /api/v1/orders")
 	line("  api: {role: channel, connector: orders, order_prefix: api~.}")
-	line("policy: {pack: o2c}\nmilestones:\n  - {name: ship_promise, from: received, until: shipped, within: 2m}")
+	line("policy:\n  pack: o2c")
+	if slices.Contains(w.Systems(), "wms2") {
+		line("  routes:\n    - {system: wms2, when: 'line.sku startsWith %q'}", sandbox.DepotItems)
+	}
+	line("milestones:\n  - {name: ship_promise, from: received, until: shipped, within: 2m}")
 	text, err := json.Marshal(secrets)
 	if err != nil {
 		return nil, err
@@ -251,12 +264,27 @@ type demoReport struct {
 	Lost            int            `json:"lost"`
 	Duplicated      int            `json:"duplicated"`
 	OutOfSequence   int            `json:"out_of_sequence"`
+	Backorders      int            `json:"backorders"`
+	Receipts        int            `json:"receipts"`
+	Adjustments     int            `json:"adjustments"`
+	Returns         int            `json:"returns"`
+	Credits         int            `json:"credits"`
+	Balanced        demoBalance    `json:"balanced"`
 	Outcomes        map[string]int `json:"outcomes"`
 	Digest          string         `json:"digest"` // of the business outcome; equal for equal seeds
 	Findings        []string       `json:"findings"`
 	Exceptions      map[string]int `json:"exceptions"` // open, by cause
 
 	Process demoCost `json:"process"`
+}
+
+// demoBalance says whether the systems' books agree with each other.
+type demoBalance struct {
+	// Units: the ERP's stock of every item is that of its warehouse.
+	Units bool `json:"erp_wms_units"`
+	// Cents: invoices less credits are what shipped less what came back, at the
+	// orders' prices, with charges and tax.
+	Cents bool `json:"erp_cents"`
 }
 
 func demoOnce(ctx context.Context, o demoOptions, out, errs io.Writer) error {
@@ -277,7 +305,7 @@ func demoOnce(ctx context.Context, o demoOptions, out, errs io.Writer) error {
 	} else if err := report.print(out); err != nil {
 		return err
 	}
-	if report.Lost+report.Duplicated+report.OutOfSequence > 0 {
+	if report.Lost+report.Duplicated+report.OutOfSequence > 0 || report.Balanced != (demoBalance{true, true}) {
 		return errFinding
 	}
 	return nil

@@ -128,6 +128,8 @@ func (d *demo) report(ctx context.Context, took, cpu time.Duration) (demoReport,
 		OrderToInvoice: k.OrderToInvoice,
 		Accepted:       books.Accepted, ShipmentsPosted: books.ShipmentsPosted, Invoices: books.Invoices,
 		Lost: books.Lost, Duplicated: books.Duplicated, OutOfSequence: books.OutOfSequence,
+		Backorders: books.Backorders, Receipts: books.Receipts, Adjustments: books.Adjustments, Returns: books.Returns,
+		Credits: books.Credits, Balanced: demoBalance(books.Balanced),
 		Digest: books.Digest, Findings: books.Findings, Outcomes: map[string]int{}, Exceptions: map[string]int{},
 		Process: demoCost{CPUMillisPerOrder: cpu.Seconds() * 1000 / float64(max(books.Placed, 1)),
 			Commits: d.store.Statistics().Commits, Rounds: stats.Rounds.Load()},
@@ -151,6 +153,8 @@ func (r demoReport) print(out io.Writer) error {
 		r.Messages, r.DuplicatesAbsorbed, r.Deliveries, r.Retries, r.InDoubtResolved)
 	p("the systems' own books")
 	p("  accepted %d, shipments posted %d, invoices %d", r.Accepted, r.ShipmentsPosted, r.Invoices)
+	p("  backorders %d, receipts %d, stock adjustments %d, returns %d, credits %d", r.Backorders, r.Receipts, r.Adjustments, r.Returns, r.Credits)
+	p("  stock of ERP and warehouses agrees to the unit: %t; bills and goods agree to the cent: %t", r.Balanced.Units, r.Balanced.Cents)
 	p("  lost %d, duplicated %d, out of sequence %d", r.Lost, r.Duplicated, r.OutOfSequence)
 	names := make([]string, 0, len(r.Outcomes))
 	for name := range r.Outcomes {
@@ -175,7 +179,7 @@ func demoLive(ctx context.Context, o demoOptions, out, errs io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, _ = fmt.Fprintf(out, "\n  Waybill is running with a simulated storefront, ERP, warehouse and carrier.\n\n"+
+	_, _ = fmt.Fprintf(out, "\n  Waybill is running with a simulated storefront, dealer portal, ERP, two warehouses and carrier.\n\n"+
 		"  Pages    %s\n  Orders   %s/orders\n  API      %s/openapi.json   (key: %s)\n\n  Ctrl+C ends it.\n\n",
 		d.address, d.address, d.address, demoKey)
 	placing := make(chan error, 1)

@@ -40,8 +40,9 @@ func runDemo(t *testing.T, o demoOptions, check func(*demo, demoReport)) {
 
 // TestDemo_HeavyFaultsChangeNothing: whatever goes wrong between the systems,
 // their own books end the same: nothing lost, doubled or out of order, every
-// order is invoiced, short, cancelled, held or explained by an exception, the
-// books reconcile and the database verifies.
+// order is invoiced, short, cancelled, held or explained by an exception, stock
+// and money agree to the unit and the cent, the books reconcile and the database
+// verifies.
 func TestDemo_HeavyFaultsChangeNothing(t *testing.T) {
 	const orders, seed = 250, 11
 	var calm demoReport
@@ -56,6 +57,13 @@ func TestDemo_HeavyFaultsChangeNothing(t *testing.T) {
 		}
 		if r.Retries == 0 || r.InDoubtResolved == 0 || r.DuplicatesAbsorbed == 0 {
 			t.Errorf("retries %d, doubts %d, duplicates %d: the faults did not bite", r.Retries, r.InDoubtResolved, r.DuplicatesAbsorbed)
+		}
+		if !r.Balanced.Units || !r.Balanced.Cents {
+			t.Errorf("the books do not balance: %+v: %v", r.Balanced, r.Findings)
+		}
+		if r.Backorders <= r.Outcomes["short"] || r.Receipts == 0 || r.Adjustments == 0 || r.Credits == 0 || r.Returns <= r.Credits {
+			t.Errorf("backorders %d (%d orders short), receipts %d, adjustments %d, returns %d, credits %d: the whole process was not walked through",
+				r.Backorders, r.Outcomes["short"], r.Receipts, r.Adjustments, r.Returns, r.Credits)
 		}
 		if r.Outcomes["open"] > 0 {
 			t.Errorf("%d orders came to nothing", r.Outcomes["open"])

@@ -12,11 +12,8 @@ import (
 
 // line compares what the floor reported of a line with what the books hold.
 func (r *run) line(w *ledger.Waybill, state *process.Sales, ds []lane.Delivery, v *process.LineView) {
-	b := r.booked[w.Ref+"\x00"+v.Line]
-	if b == nil {
-		b = &bookedLine{}
-	}
-	price, currency := priceOf(state, v.Line)
+	b := inBase(state, v, r.booked[w.Ref+"\x00"+v.Line])
+	price, currency := priceOf(state, v)
 	add := func(c Control, qty waybill.Decimal, kind waybill.Kind) {
 		if qty.Sign() <= 0 {
 			return
@@ -39,15 +36,35 @@ func (r *run) line(w *ledger.Waybill, state *process.Sales, ds []lane.Delivery, 
 			add(ShippedNotInvoiced, v.Shipped.Sub(b.invoiced), waybill.Invoice)
 		}
 		add(InvoicedNotShipped, b.invoiced.Sub(v.Shipped), waybill.CreditMemo)
-		billed := v.Invoiced.Sub(v.Credited) // the books' invoices are net of their credit memos
-		if !b.posted.Equal(v.Posted) || !b.invoiced.Equal(billed) {
-			add(Quantity, waybill.MaxDecimal(distance(b.posted, v.Posted), distance(b.invoiced, billed)), waybill.ShipmentPosting)
+		billed, net := v.Invoiced.Sub(v.Credited), b.invoiced.Sub(b.credited) // both net of all credit memos
+		if !b.posted.Equal(v.Posted) || !net.Equal(billed) {
+			add(Quantity, waybill.MaxDecimal(distance(b.posted, v.Posted), distance(net, billed)), waybill.ShipmentPosting)
 		}
 	case waybill.RoleWMS:
 		if v.Allocated.Sign() > 0 { // a warehouse that reports no allocations can't be measured by them
 			add(ReleasedNotAllocated, v.Released.Sub(v.Allocated).Sub(v.Cancelled).Sub(v.Backordered), waybill.WarehouseOrder)
 		}
 	}
+}
+
+// inBase adds up what the books hold of a line in its base unit, in which the
+// floor is counted. A unit that the item does not know is counted as it stands:
+// no document of ours was in it, and the difference shows as a break.
+func inBase(state *process.Sales, v *process.LineView, booked []bookedLine) *bookedLine {
+	sum := &bookedLine{uom: v.BaseUOM}
+	for _, b := range booked {
+		factor := waybill.NewDecimal(1)
+		if b.uom != v.BaseUOM {
+			if f, ok := state.PerUnit(v.Line, b.uom); ok {
+				factor = f
+			}
+		}
+		sum.posted = sum.posted.Add(b.posted.Mul(factor))
+		sum.invoiced = sum.invoiced.Add(b.invoiced.Mul(factor))
+		sum.credited = sum.credited.Add(b.credited.Mul(factor))
+		sum.byHand = sum.byHand || b.byHand
+	}
+	return sum
 }
 
 func distance(a, b waybill.Decimal) waybill.Decimal {
@@ -58,14 +75,18 @@ func distance(a, b waybill.Decimal) waybill.Decimal {
 	return d
 }
 
-func priceOf(state *process.Sales, line string) (waybill.Decimal, string) {
+// priceOf is a line's price for one of its base unit.
+func priceOf(state *process.Sales, v *process.LineView) (waybill.Decimal, string) {
 	o := state.Content()
 	if o == nil {
 		return waybill.Decimal{}, ""
 	}
 	for i := range o.Lines {
-		if o.Lines[i].Line == line {
-			return o.Lines[i].Price, o.Currency
+		if l := &o.Lines[i]; l.Line == v.Line {
+			if per, ok := state.PerUnit(v.Line, ""); l.UOM != v.BaseUOM && ok && per.Sign() > 0 {
+				return l.Price.Quo(per), o.Currency
+			}
+			return l.Price, o.Currency
 		}
 	}
 	return waybill.Decimal{}, o.Currency

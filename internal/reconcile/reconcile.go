@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -98,8 +99,8 @@ type run struct {
 	sys     System
 	asOf    time.Time
 	rep     *Report
-	entries map[string]entry       // by key
-	booked  map[string]*bookedLine // by order and line
+	entries map[string]entry        // by key
+	booked  map[string][]bookedLine // by order and line, one for each unit
 }
 
 type entry struct {
@@ -107,10 +108,14 @@ type entry struct {
 	digest string
 }
 
-// bookedLine is what the journal holds of a line.
+// bookedLine is what the journal holds of a line in one unit; empty is the order
+// line's.
 type bookedLine struct {
-	posted, invoiced waybill.Decimal
-	byHand           bool
+	uom      string
+	posted   waybill.Decimal // less what was reversed
+	invoiced waybill.Decimal // less what was credited because less had shipped
+	credited waybill.Decimal // for returns: what shipped and was invoiced stays so
+	byHand   bool
 }
 
 // Run compares a system's books as of a time; the zero time is now.
@@ -118,7 +123,7 @@ func Run(ctx context.Context, db Reader, sys System, asOf time.Time) (*Report, e
 	if sys.Journal == nil {
 		return nil, fmt.Errorf("%s: %w", sys.Name, ErrNoJournal)
 	}
-	r := &run{db: db, sys: sys, asOf: asOf, entries: map[string]entry{}, booked: map[string]*bookedLine{},
+	r := &run{db: db, sys: sys, asOf: asOf, entries: map[string]entry{}, booked: map[string][]bookedLine{},
 		rep: &Report{System: sys.Name, MissingInTarget: []string{}, UnknownInTarget: []int64{}, Duplicate: []string{}, Differs: []string{}, Breaks: []Break{}}}
 	if !asOf.IsZero() {
 		r.rep.AsOf = asOf.UTC().Format(time.RFC3339)
@@ -197,11 +202,12 @@ func (r *run) isOurs(ctx context.Context, key string) (bool, error) {
 func (r *run) book(e *connector.Entry) {
 	for _, l := range e.Lines {
 		at := e.Order + "\x00" + l.Line
-		b := r.booked[at]
-		if b == nil {
-			b = &bookedLine{}
-			r.booked[at] = b
+		i := slices.IndexFunc(r.booked[at], func(b bookedLine) bool { return b.uom == l.UOM })
+		if i < 0 {
+			i = len(r.booked[at])
+			r.booked[at] = append(r.booked[at], bookedLine{uom: l.UOM})
 		}
+		b := &r.booked[at][i]
 		b.byHand = b.byHand || e.Key == ""
 		switch e.Kind {
 		case waybill.ShipmentPosting:
@@ -211,9 +217,22 @@ func (r *run) book(e *connector.Entry) {
 		case waybill.Invoice:
 			b.invoiced = b.invoiced.Add(l.Qty)
 		case waybill.CreditMemo:
-			b.invoiced = b.invoiced.Sub(l.Qty)
+			if aboutReturn(e) {
+				b.credited = b.credited.Add(l.Qty)
+			} else {
+				b.invoiced = b.invoiced.Sub(l.Qty)
+			}
 		}
 	}
+}
+
+// aboutReturn reports whether a credit memo says in its data that it is for a
+// return (T1).
+func aboutReturn(e *connector.Entry) bool {
+	var data struct {
+		Return string `json:"return"`
+	}
+	return len(e.Data) > 0 && waybill.Unmarshal(e.Data, &data) == nil && data.Return != ""
 }
 
 // readOrders compares every order, and every document of any other flow, with

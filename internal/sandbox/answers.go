@@ -229,13 +229,17 @@ func (rec *record) appendEntry(b []byte) []byte {
 		}
 		b = appendField(append(b, '{'), "line", l.line)
 		b = appendField(append(b, ','), "sku", l.sku)
-		b = append(appendAmount(append(b, `,"qty":"`...), l.qty), `"}`...)
+		b = append(appendAmount(append(b, `,"qty":"`...), l.qty), '"')
+		if l.uom != "" {
+			b = appendField(append(b, ','), "uom", l.uom)
+		}
+		b = append(b, '}')
 	}
 	b = append(b, `],"data":{`...)
 	comma := false
 	for _, f := range [...][2]string{
 		{"shipment", rec.about.shipment}, {"return", rec.about.returned}, {"warehouse_order", rec.about.warehouseOrder},
-		{"compensates", rec.about.compensates}, {"supersedes", rec.about.supersedes},
+		{"document", rec.about.document}, {"compensates", rec.about.compensates}, {"supersedes", rec.about.supersedes},
 	} {
 		if f[1] == "" {
 			continue

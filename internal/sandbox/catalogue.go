@@ -8,8 +8,17 @@ import (
 
 // The world's size.
 const (
-	itemCount     = 200
+	itemCount     = 200 // of the storefront
+	tradeCount    = 48  // further ones, of the portal
 	customerCount = 500
+)
+
+// The portal's items come in cases, and in three equal parts: kept in the first
+// warehouse, kept in the second, and bought for the order (by the first).
+const (
+	tradePart = tradeCount / 3
+	perCase   = 12
+	caseUnit  = "CS"
 )
 
 // item is one article of the sandbox's catalogue; the ERP's price is the
@@ -18,15 +27,26 @@ type item struct {
 	sku, title string
 	price      amount
 	grams      int
+	byCase     bool // sold by the case too
+	site       int  // the warehouse that keeps it, by its place in sites
+	opening    amount
 	product    int64
 	variant    int64
 }
 
-// catalogue lists the items; bySKU finds them.
+// sites are the warehouses: the system, and what it is called where stock is
+// spoken of.
+var sites = [...]struct{ system, warehouse string }{{"wms", "W1"}, {"wms2", "W2"}}
+
+// openingStock is what a warehouse holds of an item when the world begins: more
+// than any run takes, so that no order takes another's goods.
+const openingStock = 1_000_000
+
+// catalogue lists the items, those of the storefront first; bySKU finds them.
 var (
-	catalogue = makeCatalogue()
+	catalogue = append(makeCatalogue(), makeTradeItems()...)
 	bySKU     = func() map[string]int {
-		m := make(map[string]int, itemCount)
+		m := make(map[string]int, len(catalogue))
 		for i := range catalogue {
 			m[catalogue[i].sku] = i
 		}
@@ -43,10 +63,47 @@ func makeCatalogue() []item {
 		thing, size := things[i%len(things)], sizes[i/len(things)]
 		out = append(out, item{
 			sku: fmt.Sprintf("EX-%04d", 1000+i), title: thing + " " + size, price: cents(149 + i*i%4987),
-			grams: 20 + i*13%900, product: 8_000_000_000_000 + int64(i/4)*64, variant: 9_000_000_000_000 + int64(i)*64,
+			grams: 20 + i*13%900, opening: pieces(openingStock), product: 8_000_000_000_000 + int64(i/4)*64, variant: 9_000_000_000_000 + int64(i)*64,
 		})
 	}
 	return out
+}
+
+// makeTradeItems builds the portal's items.
+func makeTradeItems() []item {
+	things := []string{"Packing tape", "Stretch film", "Rivet", "Grease cartridge"}
+	out := make([]item, 0, tradeCount)
+	for i := range tradeCount {
+		it := item{sku: fmt.Sprintf("%s%03d", [...]string{"TR-1", DepotItems, "TR-3"}[i/tradePart], i%tradePart),
+			title: things[i%len(things)], price: cents(235 + i*37), byCase: true, grams: 250, opening: pieces(openingStock)}
+		switch i / tradePart {
+		case 1:
+			it.site = 1
+		case 2:
+			it.opening = 0
+		}
+		out = append(out, it)
+	}
+	return out
+}
+
+// DepotItems begins the numbers of what the second warehouse keeps: what an
+// installation routes by.
+const DepotItems = "TR-2"
+
+// boughtItem says whether an item is bought for the order that asks for it.
+func boughtItem(i int) bool { return i >= itemCount+2*tradePart }
+
+// ratioOf is how many base units are in one of a unit of an item; 0 where the
+// item has no such unit. What is not in the catalogue is counted as it comes.
+func ratioOf(i int, uom string) amount {
+	switch {
+	case uom == "" || uom == "EA" || i < 0:
+		return 1
+	case uom == caseUnit && catalogue[i].byCase:
+		return perCase
+	}
+	return 0
 }
 
 // Shopify's ids share one number space per type and pass 2^32; the sandbox
@@ -58,6 +115,7 @@ const (
 	customerIDs        = 7_000_000_000_000
 	lineIDs            = 12_000_000_000_000
 	fulfillmentLineIDs = 13_000_000_000_000
+	refundIDs          = 14_000_000_000_000
 	idBlock            = 64
 	firstNumber        = 1001
 )

@@ -36,13 +36,18 @@ type document struct {
 
 // docLine is a line of a document; qty is read from Qty.
 type docLine struct {
-	Line  string `json:"line"`
-	SKU   string `json:"sku"`
-	Qty   string `json:"qty"`
-	Price string `json:"price"`
+	Line     string `json:"line"`
+	SKU      string `json:"sku"`
+	Qty      string `json:"qty"`
+	UOM      string `json:"uom"`
+	Price    string `json:"price"`
+	PriceUOM string `json:"price_uom"`
 
-	qty, price amount
-	priced     bool
+	item   int    // place in the catalogue; -1: not there
+	stated amount // the quantity in the document's unit
+	qty    amount // the same in base units
+	price  amount // for one base unit
+	priced bool
 }
 
 // docData are the members of data that the systems use. They stay raw until
@@ -53,7 +58,47 @@ type docData struct {
 	WarehouseOrder jsontext.Value `json:"warehouse_order"`
 	Customer       jsontext.Value `json:"customer"`
 	Document       jsontext.Value `json:"document"`
-	Total          jsontext.Value `json:"total"`
+	Warehouse      jsontext.Value `json:"warehouse"`
+	Reason         jsontext.Value `json:"reason"`
+	ChannelOrder   jsontext.Value `json:"channel_order"`
+	Tax            jsontext.Value `json:"tax"`
+	Charges        jsontext.Value `json:"charges"`
+	Lines          jsontext.Value `json:"lines"`
+}
+
+// extras are the charges and the tax of a bill.
+func (d *docData) extras() (amount, *refusal) {
+	var charges []struct {
+		Amount string `json:"amount"`
+	}
+	if len(d.Charges) > 0 && json.Unmarshal(d.Charges, &charges) != nil {
+		return 0, refuse("charges_unreadable", "", "data.charges is no list of amounts")
+	}
+	var sum amount
+	if tax := text(d.Tax); tax != "" {
+		v, err := parseAmount(tax)
+		if err != nil {
+			return 0, refuse("tax_unreadable", "", "data.tax: %v", err)
+		}
+		sum = v
+	}
+	for _, c := range charges {
+		v, err := parseAmount(c.Amount)
+		if err != nil {
+			return 0, refuse("charges_unreadable", "", "data.charges: %v", err)
+		}
+		sum += v
+	}
+	return sum, nil
+}
+
+// backLine is a line of goods that came back, as data.lines of a credit says.
+type backLine struct {
+	Line        string `json:"line"`
+	SKU         string `json:"sku"`
+	Qty         string `json:"qty"`
+	UOM         string `json:"uom"`
+	Disposition string `json:"disposition"`
 }
 
 // text reads a member that is a string or a number, or an object that names
@@ -169,17 +214,42 @@ func (d *document) readLines() *refusal {
 	for i := range d.Lines {
 		l := &d.Lines[i]
 		var err error
-		if l.qty, err = parseAmount(l.Qty); err != nil {
+		if l.stated, err = parseAmount(l.Qty); err != nil {
 			return &refusal{status: 422, code: "qty_unreadable", line: l.Line, detail: "line " + l.Line + ": " + err.Error()}
 		}
+		l.item = -1
+		if at, known := bySKU[l.SKU]; known {
+			l.item = at
+		}
+		ratio := ratioOf(l.item, l.UOM)
+		if ratio == 0 {
+			return refuse("uom_unknown", l.Line, "line %s: item %s has no unit %s", l.Line, l.SKU, l.UOM)
+		}
+		l.qty = l.stated * ratio
 		if l.Price == "" {
 			continue
 		}
-		if l.price, err = parseAmount(l.Price); err != nil {
-			return &refusal{status: 422, code: "price_unreadable", line: l.Line, detail: "line " + l.Line + ": " + err.Error()}
+		if r := l.readPrice(ratio); r != nil {
+			return r
 		}
-		l.priced = true
 	}
+	return nil
+}
+
+// readPrice reads the price for one base unit; the document's is for one of its
+// unit, or of the one it names.
+func (l *docLine) readPrice(ratio amount) *refusal {
+	price, err := parseAmount(l.Price)
+	if err != nil {
+		return &refusal{status: 422, code: "price_unreadable", line: l.Line, detail: "line " + l.Line + ": " + err.Error()}
+	}
+	if l.PriceUOM != "" {
+		ratio = ratioOf(l.item, l.PriceUOM)
+	}
+	if ratio == 0 || price%ratio != 0 {
+		return refuse("price_unreadable", l.Line, "line %s: price %s for one %s%s is none for a piece", l.Line, l.Price, l.UOM, l.PriceUOM)
+	}
+	l.price, l.priced = price/ratio, true
 	return nil
 }
 

@@ -18,6 +18,19 @@ type erp struct {
 	open    map[string]amount  // by customer: approved and unpaid, where limits are shared
 	unpaid  map[string][]debit // by customer: oldest first
 	refusal map[int]bool       // orders whose sales order was refused
+	stock   []amount           // by place in the catalogue, in the item's one warehouse
+	back    map[string]amount  // what credits put into stock again, by return and item
+}
+
+// newERP opens the ERP.
+func newERP(w *World) *erp {
+	e := &erp{w: w, limits: map[int]amount{}, open: map[string]amount{}, unpaid: map[string][]debit{}, refusal: map[int]bool{},
+		stock: make([]amount, len(catalogue)), back: map[string]amount{}}
+	for i := range catalogue {
+		e.stock[i] = catalogue[i].opening
+	}
+	e.t = newTarget(w, "erp", "E-", e)
+	return e
 }
 
 // debit is an open invoice where credit limits are shared.
@@ -35,13 +48,15 @@ type erpOrder struct {
 	lines     []erpLine
 	sold      bool // there is a sales order
 	postings  []posting
-	cancelled bool // all of it: nothing is posted, nothing is open
+	cancelled bool   // all of it: nothing is posted, nothing is open
+	billed    amount // invoices less credits, with charges and tax
 }
 
 // erpLine is a line of a sales order.
 type erpLine struct {
 	line, sku                           string
 	ordered, posted, invoiced, credited amount
+	returned                            amount // of credited: what came back
 	price                               amount
 	priced                              bool
 }
@@ -59,7 +74,9 @@ var refusalCodes = []struct{ code, detail string }{
 // book dispatches by kind.
 func (e *erp) book(d *document, b *orderBook, ref string) (booking, *refusal) {
 	switch d.Kind {
-	case "inventory_adjustment", "receipt_posting", "payment_receipt", "return_order":
+	case "inventory_adjustment", "receipt_posting":
+		return e.stocked(d)
+	case "payment_receipt", "return_order":
 		return booking{}, nil
 	}
 	if d.Order == "" || len(d.Covers) > 0 {
@@ -88,13 +105,17 @@ func (e *erp) book(d *document, b *orderBook, ref string) (booking, *refusal) {
 		}
 		return booking{}, r
 	case "shipment_posting":
-		return booking{}, o.post(d, ref)
+		r := o.post(d, ref)
+		if r == nil {
+			e.move(d.Lines, -1)
+		}
+		return booking{}, r
 	case "invoice":
 		return e.invoice(d, o, ref)
 	case "shipment_reversal":
-		return booking{}, o.back(d, "nothing_posted", func(l *erpLine) (*amount, amount) { return &l.posted, l.posted })
+		return booking{}, e.reverse(d, o)
 	case "credit_memo":
-		return booking{}, o.credit(d)
+		return booking{}, e.credit(d, o)
 	}
 	return booking{}, refuse("kind_unknown", "", "the ERP takes no %s", d.Kind)
 }
@@ -212,7 +233,11 @@ func appendPrices(b []byte, d *document) []byte {
 		}
 		comma = true
 		b = appendField(append(b, '{'), "line", l.Line)
-		b = append(appendField(append(b, ','), "price", priceTexts[i]), '}')
+		price := priceTexts[i]
+		if ratio := ratioOf(i, l.UOM); ratio > 1 {
+			price = (catalogue[i].price * ratio).money()
+		}
+		b = append(appendField(append(b, ','), "price", price), '}')
 	}
 	return b
 }
@@ -373,7 +398,10 @@ func (e *erp) invoice(d *document, o *erpOrder, ref string) (booking, *refusal) 
 	if shipment != "" && !slices.ContainsFunc(o.postings, func(p posting) bool { return p.shipment == shipment }) {
 		return booking{}, missing("shipment_not_posted", "shipment %s is not posted", shipment)
 	}
-	var total amount
+	total, r := d.Data.extras()
+	if r != nil {
+		return booking{}, r
+	}
 	for _, l := range d.Lines {
 		have := o.line(l.Line)
 		if left := have.posted - have.invoiced; l.qty > left {
@@ -388,6 +416,7 @@ func (e *erp) invoice(d *document, o *erpOrder, ref string) (booking, *refusal) 
 		have.invoiced += l.qty
 		total += have.price.times(l.qty)
 	}
+	o.billed += total
 	var done booking
 	if p := e.w.planOf(d.Order); p.says&tellsInvoice != 0 {
 		done.follow = append(done.follow, e.invoicePosted(d, o, ref, total))
@@ -438,40 +467,6 @@ func (e *erp) owe(customer string, fresh debit, done *booking) {
 		}
 		done.follow = append(done.follow, func() { e.w.tell("erp", "invoice.paid", paid.order, "paid-"+paid.invoice, fields, nil) })
 	}
-}
-
-// back lowers a running total of the lines, each by at most what there is.
-func (o *erpOrder) back(d *document, code string, of func(*erpLine) (total *amount, most amount)) *refusal {
-	if r := o.knows(d); r != nil {
-		return r
-	}
-	for _, l := range d.Lines {
-		if _, most := of(o.line(l.Line)); l.qty > most {
-			return refuse(code, l.Line, "line %s: %s is more than the %s there is", l.Line, l.Qty, most)
-		}
-	}
-	for _, l := range d.Lines {
-		total, _ := of(o.line(l.Line))
-		*total -= l.qty
-	}
-	return nil
-}
-
-// credit gives back what was invoiced.
-func (o *erpOrder) credit(d *document) *refusal {
-	if r := o.knows(d); r != nil {
-		return r
-	}
-	for _, l := range d.Lines {
-		have := o.line(l.Line)
-		if l.qty > have.invoiced-have.credited {
-			return refuse("credit_above_invoiced", l.Line, "line %s: %s is more than the %s invoiced and not credited", l.Line, l.Qty, have.invoiced-have.credited)
-		}
-	}
-	for _, l := range d.Lines {
-		o.line(l.Line).credited += l.qty
-	}
-	return nil
 }
 
 // splits: the ERP locks lines now and then.

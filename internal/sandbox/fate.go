@@ -24,14 +24,43 @@ const (
 	Refused       Fate = "refused"        // the ERP refuses the sales order
 )
 
-// fateShares says how many of 1000 orders have which fate.
-var fateShares = []struct {
+// The fates that only orders of the portal have (Config.Whole).
+const (
+	Cases       Fate = "cases"       // ordered by the case, shipped by the piece as well
+	TwoSites    Fate = "two_sites"   // two warehouses ship a part each
+	Loaded      Fate = "loaded"      // ships on one truck with its neighbours
+	Backordered Fate = "backordered" // a line is bought first: closed short, received, released, shipped
+	Returned    Fate = "returned"    // a part comes back
+)
+
+// fateShare is how often a fate comes.
+type fateShare struct {
 	fate  Fate
 	share int
-}{
+}
+
+// fateShares says how many of 1000 orders have which fate.
+var fateShares = []fateShare{
 	{Plain, 560}, {Parts, 150}, {HeldReleased, 50}, {HeldForever, 20}, {ShortShipped, 40}, {ChangedEarly, 40},
 	{ChangedLate, 30}, {ChangeTooLate, 10}, {CancelEarly, 40}, {CancelLate, 28}, {CancelTooLate, 12}, {Refused, 20},
 }
+
+// tradeShares says how many of 1000 orders of the portal have which fate;
+// those on a truck are chosen before.
+var tradeShares = []fateShare{{Cases, 300}, {TwoSites, 230}, {Backordered, 190}, {Returned, 200}, {HeldReleased, 60}, {Plain, 20}}
+
+// tradeShare is how many of 1000 orders come from the portal, where there is one.
+const tradeShare = 300
+
+// refundShare is how many of 1000 plain orders of the storefront a part comes
+// back of, where the world is whole.
+const refundShare = 40
+
+// Orders travel on one truck by threes: one group among so many neighbours.
+const (
+	loadBlock = 64
+	loadSize  = 3
+)
 
 // plan is the whole fate of one order: what is ordered, what shall be in the
 // books at the end, and which of the optional messages its systems send.
@@ -47,6 +76,17 @@ type plan struct {
 	early    bool  // the follow-up leaves before the first message is answered
 	byRef    bool  // the warehouse names its order by its own ref, not by the document's key
 	final    bool  // the last shipment says that it is the last
+	trade    bool  // it is placed in the portal
+	load     int   // the group that shares its truck, from 1; 0: none
+	counted  int   // what a count of the first item's bin finds too much or too little behind it
+	back     comeback
+}
+
+// comeback is what of an order's first line comes back; nothing where pieces is
+// 0.
+type comeback struct {
+	pieces      int
+	disposition string
 }
 
 // planLine is one line: what the first message orders, what an edit makes of
@@ -56,6 +96,7 @@ type planLine struct {
 	ordered int
 	edited  int // equal to ordered where nothing is edited
 	ships   int
+	byCase  bool // ordered in cases
 }
 
 // tells are the messages that systems may leave out.
@@ -75,10 +116,10 @@ const (
 const linesMax = 40
 
 // planFor draws the fate of the order at index; average is the mean number of
-// lines.
-func planFor(seed int64, index, average int) plan {
+// lines, whole whether there is a portal.
+func planFor(seed int64, index, average int, whole bool) plan {
 	c := drawn(seed, "fate", uint64(index))
-	p := plan{index: index, fate: drawFate(&c), parts: 1}
+	p := plan{index: index, fate: drawFate(&c, fateShares), parts: 1}
 	p.customer = c.below(customerCount)
 	p.template = c.below(templateCount)
 	p.reason = c.below(1000)
@@ -93,13 +134,16 @@ func planFor(seed int64, index, average int) plan {
 	}
 	p.lines = drawLines(&c, average)
 	p.settle(&c)
+	if whole {
+		p.trades(seed)
+	}
 	return p
 }
 
 // drawFate picks one fate by its share.
-func drawFate(c *chance) Fate {
+func drawFate(c *chance, shares []fateShare) Fate {
 	n := c.below(1000)
-	for _, s := range fateShares {
+	for _, s := range shares {
 		if n -= s.share; n < 0 {
 			return s.fate
 		}

@@ -37,7 +37,7 @@ type record struct {
 	state            recordState
 	answering        int // requests that have been judged and not answered yet
 	faults           int // faulty answers given for this key
-	lines            []entryLine
+	lines            []journalLine
 	retried          string // the line that a 207 sent back; "" where all were applied
 	about            entryData
 	result           string // JSON, "" for {}
@@ -45,15 +45,21 @@ type record struct {
 	calls            []Call
 }
 
-// entryLine is a line as the journal shows it.
+// entryLine is a quantity of an order line, in base units.
 type entryLine struct {
 	line, sku string
 	qty       amount
 }
 
+// journalLine is a line as the journal shows it: as the document said it.
+type journalLine struct {
+	line, sku, uom string
+	qty            amount
+}
+
 // entryData is what the journal shows of a document's data.
 type entryData struct {
-	shipment, returned, warehouseOrder, compensates, supersedes string
+	shipment, returned, warehouseOrder, document, compensates, supersedes string
 }
 
 // orderBook is what a target knows about one lane: the numbering of its

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"net/http"
 	"strconv"
-	"time"
 )
 
 // entityPage is how many records T6 gives at once.
@@ -12,13 +11,21 @@ const entityPage = 100
 // entities serves the ERP's master data (T6). It has not changed since the
 // world began, so that "since" asks for all of it.
 func (e *erp) entities(w http.ResponseWriter, r *http.Request, what string) bool {
+	items := itemCount
+	if e.w.cfg.Whole {
+		items = len(catalogue)
+	}
 	var n int
 	var one func(b []byte, i int) []byte
 	switch what {
 	case "items":
-		n, one = itemCount, func(b []byte, i int) []byte {
-			b = appendField(b, "sku", catalogue[i].sku)
-			return append(b, `,"base_uom":"EA","uoms":[{"uom":"EA","ratio":"1"}],"status":"active"`...)
+		n, one = items, func(b []byte, i int) []byte {
+			b = append(appendField(b, "sku", catalogue[i].sku), `,"base_uom":"EA","uoms":[{"uom":"EA","ratio":"1"}`...)
+			if catalogue[i].byCase {
+				b = append(appendField(append(b, `,{`...), "uom", caseUnit), `,"ratio":"`...)
+				b = append(strconv.AppendInt(b, perCase, 10), `"}`...)
+			}
+			return append(b, `],"status":"active"`...)
 		}
 	case "customers":
 		n, one = customerCount, func(b []byte, i int) []byte {
@@ -27,22 +34,20 @@ func (e *erp) entities(w http.ResponseWriter, r *http.Request, what string) bool
 			return appendCustomer(b, customerID(i), e.limit(i))
 		}
 	case "prices":
-		n, one = itemCount, func(b []byte, i int) []byte {
+		n, one = items, func(b []byte, i int) []byte {
 			b = appendField(b, "sku", catalogue[i].sku)
 			b = appendField(append(b, ','), "price", priceTexts[i])
 			return append(b, `,"currency":"USD","uom":"EA"`...)
 		}
 	case "inventory":
-		at := e.w.cfg.Now().UTC().Format(time.RFC3339Nano)
-		n, one = itemCount, func(b []byte, i int) []byte {
-			b = appendField(b, "sku", catalogue[i].sku)
-			b = appendField(append(b, ','), "warehouse", warehouseID)
-			b = append(appendAmount(append(b, `,"available":"`...), e.w.wms.onHand(i)), '"')
-			return appendField(append(b, ','), "as_of", at)
+		n, one = items, func(b []byte, i int) []byte {
+			e.mu.Lock()
+			defer e.mu.Unlock()
+			return e.appendPosition(b, i)
 		}
 	case "warehouses":
-		n, one = 1, func(b []byte, _ int) []byte {
-			b = appendField(b, "warehouse", warehouseID)
+		n, one = len(e.w.floors), func(b []byte, i int) []byte {
+			b = appendField(b, "warehouse", sites[i].warehouse)
 			return appendField(append(b, ','), "zone", "UTC")
 		}
 	default:
@@ -51,9 +56,6 @@ func (e *erp) entities(w http.ResponseWriter, r *http.Request, what string) bool
 	servePage(w, r, n, one)
 	return true
 }
-
-// warehouseID is the one warehouse.
-const warehouseID = "W1"
 
 // servePage writes a page of n records from the cursor on.
 func servePage(w http.ResponseWriter, r *http.Request, n int, one func([]byte, int) []byte) {
@@ -85,9 +87,9 @@ func servePage(w http.ResponseWriter, r *http.Request, n int, one func([]byte, i
 // entities: the warehouse is no system of record.
 func (m *wms) entities(http.ResponseWriter, *http.Request, string) bool { return false }
 
-// onHand is what a bin holds.
-func (m *wms) onHand(item int) amount {
+// inBin is what can be picked of an item.
+func (m *wms) inBin(item int) amount {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return m.stock[item]
+	return m.bins[item]
 }

@@ -33,7 +33,8 @@ type shop struct {
 	orders []*shopOrder // by index less Config.First
 }
 
-// shopOrder is an order in the storefront's books.
+// shopOrder is an order in the storefront's books; of one that was placed in the
+// portal they have nothing but its fate.
 type shopOrder struct {
 	plan         plan
 	placed       time.Time
@@ -52,6 +53,7 @@ type shopOrder struct {
 	hooks        int // webhooks made, for their ids
 	faults       int // faulty answers given
 	calls        int
+	refunded     bool        // its fate's return was asked for
 	acknowledged atomic.Bool // Waybill said 2xx to its placement
 }
 
@@ -148,7 +150,7 @@ func (w *World) PlaceOrders(ctx context.Context, n, concurrency int) error {
 				if i >= n {
 					return
 				}
-				if err := w.shop.place(ctx, first+i); err != nil {
+				if err := w.place(ctx, first+i); err != nil {
 					err = fmt.Errorf("place order %d: %w", first+i, err)
 					failed.CompareAndSwap(nil, &err)
 				}
@@ -162,13 +164,21 @@ func (w *World) PlaceOrders(ctx context.Context, n, concurrency int) error {
 	return nil
 }
 
+// place places an order where its customer does.
+func (w *World) place(ctx context.Context, index int) error {
+	if o := w.shop.order(index); o.plan.trade {
+		return w.portal.place(ctx, o)
+	}
+	return w.shop.place(ctx, index)
+}
+
 // reserve makes room for n further orders, with their fates.
 func (s *shop) reserve(n int) {
 	s.listMu.Lock()
 	defer s.listMu.Unlock()
 	for range n {
 		index := s.w.cfg.First + len(s.orders)
-		o := &shopOrder{plan: planFor(s.w.cfg.Seed, index, s.w.cfg.Lines)}
+		o := &shopOrder{plan: planFor(s.w.cfg.Seed, index, s.w.cfg.Lines, s.w.cfg.Whole)}
 		for _, l := range o.plan.lines {
 			o.lines = append(o.lines, shopLine{item: l.item, quantity: l.ordered, current: l.ordered})
 		}

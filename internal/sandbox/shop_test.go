@@ -30,7 +30,7 @@ func placed(t *testing.T, cfg Config, n int) (*bench, []map[string]any) {
 // plainSeed is a seed whose first order is neither edited nor cancelled.
 func plainSeed() int64 {
 	seed := int64(0)
-	for planFor(seed, 0, 1).fate != Plain {
+	for planFor(seed, 0, 1, false).fate != Plain {
 		seed++
 	}
 	return seed

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -117,6 +118,9 @@ func (s *shop) fulfillmentCreate(args map[string]any) gnode {
 	}
 	order.fulfillments = append(order.fulfillments, f)
 	s.touch(order)
+	if order.plan.back.pieces > 0 && !order.open() && !order.refunded {
+		s.untold = append(s.untold, s.refund(order))
+	}
 	return payload(kind, member, orderNode{s, order}.fulfillment(len(order.fulfillments)-1))
 }
 
@@ -268,6 +272,21 @@ func (s *shop) orderCancel(args map[string]any) gnode {
 		return true
 	}}
 	return payload(kind, "job", job)
+}
+
+// refund gives a buyer his money for goods that he sends back, and makes the
+// webhook that says so. The lock is held.
+func (s *shop) refund(o *shopOrder) *message {
+	o.refunded = true
+	o.lines[0].current -= o.plan.back.pieces
+	m := s.message(o, "refunds/create", "refund")
+	b := strconv.AppendInt([]byte(`{"id":`), idOf(refundIDs, o.plan.index, 0), 10)
+	b = strconv.AppendInt(append(b, `,"order_id":`...), o.id(), 10)
+	b = appendField(append(b, ','), "created_at", stamp(o.updated))
+	b = strconv.AppendInt(append(b, `,"note":"not needed","restock":true,"refund_line_items":[{"line_item_id":`...), idOf(lineIDs, o.plan.index, 0), 10)
+	b = strconv.AppendInt(append(b, `,"restock_type":"return","quantity":`...), int64(o.plan.back.pieces), 10)
+	m.body = append(b, `}],"transactions":[],"order_adjustments":[]}`...)
+	return m
 }
 
 // takeUntold hands over the webhooks that mutations made. The lock is held.

@@ -337,11 +337,11 @@ func (t *target) enterRecord(d *document, b *orderBook, rec *record, ref, result
 	rec.at, rec.result, rec.retried, rec.refusal = t.w.cfg.Now(), result, retried, nil
 	rec.about = entryData{
 		shipment: text(d.Data.Shipment), returned: text(d.Data.Return), warehouseOrder: text(d.Data.WarehouseOrder),
-		compensates: d.Compensates, supersedes: d.Supersedes,
+		document: text(d.Data.Document), compensates: d.Compensates, supersedes: d.Supersedes,
 	}
-	rec.lines = make([]entryLine, len(d.Lines))
+	rec.lines = make([]journalLine, len(d.Lines))
 	for i, l := range d.Lines {
-		rec.lines[i] = entryLine{l.Line, l.SKU, l.qty}
+		rec.lines[i] = journalLine{l.Line, l.SKU, l.UOM, l.stated}
 	}
 	if d.Seq <= b.last && b.lastKey != d.Key {
 		t.outOfSequence(fmt.Sprintf("%s: %s in lane %s has seq %d behind %d", t.name, d.Kind, b.lane, d.Seq, b.last))

@@ -7,25 +7,51 @@ import (
 	"time"
 )
 
-// wms is the warehouse: it takes warehouse orders, works them and tells what
+// wms is a warehouse: it takes warehouse orders, works them and tells what
 // it did. Where an order's fate needs another document (a change, a
 // cancellation), it waits for that document and for nothing else; if it never
 // comes, the order stays where it is, and the books say so.
 type wms struct {
-	w *World
-	t *target
+	w    *World
+	t    *target
+	site int    // its place in sites
+	mark string // in the numbers it gives, so that no two warehouses give one
 
 	mu    sync.Mutex
-	stock [itemCount]amount // where stock is shared
+	bins  [itemCount]amount // what can be picked, where stock is shared
+	stock []amount          // what the house holds of each item, by its own books
+	truck map[int]*truck    // by load
 }
 
-// stockLevel is what a bin holds after it was filled up.
-const stockLevel = 2_000
+// newWMS opens a warehouse.
+func newWMS(w *World, site int, mark string) *wms {
+	m := &wms{w: w, site: site, mark: mark, stock: openStock(site), truck: map[int]*truck{}}
+	for i := range m.bins {
+		m.bins[i] = pieces(binLevel)
+	}
+	m.t = newTarget(w, sites[site].system, "W"+mark+"-", m)
+	return m
+}
+
+// openStock is what a warehouse holds when the world begins.
+func openStock(site int) []amount {
+	stock := make([]amount, len(catalogue))
+	for i := range catalogue {
+		if catalogue[i].site == site {
+			stock[i] = catalogue[i].opening
+		}
+	}
+	return stock
+}
+
+// binLevel is what a bin holds after it was filled up.
+const binLevel = 2_000
 
 // wmsOrder is what the warehouse knows about an order.
 type wmsOrder struct {
 	orders    []*warehouseOrder
 	shipments []shipment
+	returns   []goodsBack
 	told      int // pushes made, for their ids
 	doubled   int // warehouse orders taken while one was open: the work is doubled
 }
@@ -51,12 +77,14 @@ const (
 type shipment struct {
 	id    string
 	lines []entryLine
+	load  string // of a truck; "": parcels
+	final bool   // the order's last
 }
 
 // book dispatches by kind.
 func (m *wms) book(d *document, b *orderBook, ref string) (booking, *refusal) {
 	switch d.Kind {
-	case "return_advice", "item", "customer":
+	case "item", "customer":
 		return booking{}, nil
 	}
 	if d.Order == "" {
@@ -72,6 +100,8 @@ func (m *wms) book(d *document, b *orderBook, ref string) (booking, *refusal) {
 		return m.change(d, b.wms)
 	case "warehouse_order_cancel":
 		return m.cancel(d, b.wms)
+	case "return_advice":
+		return m.receiveBack(d, b.wms)
 	}
 	return booking{}, refuse("kind_unknown", "", "the WMS takes no %s", d.Kind)
 }
@@ -96,7 +126,7 @@ func (m *wms) take(d *document, o *wmsOrder, ref string) (booking, *refusal) {
 	o.orders = append(o.orders, wo)
 	var done booking
 	if p.says&tellsAccepted != 0 {
-		done.follow = append(done.follow, m.tellWO(d.Order, p, o, wo, "warehouse_order.accepted", nil))
+		done.follow = append(done.follow, m.tellWO(d.Order, p, o, wo, "warehouse_order.accepted", nil, nil))
 	}
 	if !first {
 		p = foreignPlanOf(p) // a backorder is shipped as it is asked for
@@ -108,6 +138,8 @@ func (m *wms) take(d *document, o *wmsOrder, ref string) (booking, *refusal) {
 		done.follow = append(done.follow, func() { m.w.shop.edit(p.index) })
 	case p.fate == CancelLate, p.fate == CancelTooLate:
 		done.follow = append(done.follow, func() { m.w.shop.cancel(p.index) })
+	case p.fate == Loaded:
+		done.follow = append(done.follow, func() { m.board(d.Order, p, wo) })
 	default:
 		done.follow = append(done.follow, m.work(d.Order, p, o, wo)...)
 	}
@@ -208,7 +240,7 @@ func (m *wms) cancel(d *document, o *wmsOrder) (booking, *refusal) {
 	}
 	p := m.w.planOf(d.Order)
 	if p.fate == CancelTooLate {
-		follow := []func(){m.tellWO(d.Order, p, o, wo, "warehouse_order.cancel_refused", nil)}
+		follow := []func(){m.tellWO(d.Order, p, o, wo, "warehouse_order.cancel_refused", nil, nil)}
 		return booking{follow: append(follow, m.work(d.Order, p, o, wo)...)}, nil
 	}
 	cancelled := wo.lines
@@ -218,7 +250,7 @@ func (m *wms) cancel(d *document, o *wmsOrder) (booking, *refusal) {
 	} else {
 		wo.lines = nil
 	}
-	follow := []func(){m.tellWO(d.Order, p, o, wo, "warehouse_order.cancelled", cancelled)}
+	follow := []func(){m.tellWO(d.Order, p, o, wo, "warehouse_order.cancelled", cancelled, nil)}
 	if len(wo.lines) == 0 {
 		wo.state = woCancelled
 		return booking{follow: follow}, nil
@@ -250,6 +282,10 @@ func (m *wms) work(order string, p *plan, o *wmsOrder, wo *warehouseOrder) []fun
 	if short {
 		wo.state = woClosed
 	}
+	var closing func() // once Waybill knows that the order is closed
+	if wants := m.bought(p, wo); len(wants) > 0 {
+		closing = func() { m.receive(p, wants) }
+	}
 	var follow []func()
 	if p.says&tellsAllocation != 0 && len(ships) > 0 {
 		follow = append(follow, m.tellWork(order, p, o, "allocation.confirmed", "AL", ships))
@@ -263,10 +299,14 @@ func (m *wms) work(order string, p *plan, o *wmsOrder, wo *warehouseOrder) []fun
 			follow = append(follow, m.tellWork(order, p, o, "pack.confirmed", "PA", lines))
 		}
 		last := i == len(parts)-1
-		follow = append(follow, m.ship(order, p, o, lines, last && p.final))
+		s := shipment{id: fmt.Sprintf("SH%s-%s-%d", m.mark, p.label(order), len(o.shipments)+1), lines: lines, final: last && p.final}
+		follow = append(follow, m.ship(order, p, o, s, closing))
 	}
 	if short && (!p.final || len(parts) == 0) {
-		follow = append(follow, m.tellWO(order, p, o, wo, "warehouse_order.closed", nil))
+		follow = append(follow, m.tellWO(order, p, o, wo, "warehouse_order.closed", nil, closing))
+	}
+	if p.counted != 0 {
+		follow = append(follow, m.count(p))
 	}
 	return follow
 }
@@ -283,6 +323,9 @@ func (m *wms) available(p *plan, wo *warehouseOrder) (ships []entryLine, short b
 			}
 		}
 	}
+	if wants := m.bought(p, wo); len(wants) > 0 {
+		ships, short = subtract(ships, wants), true
+	}
 	if m.w.cfg.Once {
 		return ships, short
 	}
@@ -291,12 +334,12 @@ func (m *wms) available(p *plan, wo *warehouseOrder) (ships []entryLine, short b
 	kept := ships[:0]
 	for _, l := range ships {
 		i, known := bySKU[l.sku]
-		if known {
-			if l.qty > m.stock[i] {
-				l.qty, short = m.stock[i], true
+		if known && i < len(m.bins) {
+			if l.qty > m.bins[i] {
+				l.qty, short = m.bins[i], true
 			}
-			if m.stock[i] -= l.qty; m.stock[i] < pieces(stockLevel/100) {
-				m.stock[i] = pieces(stockLevel)
+			if m.bins[i] -= l.qty; m.bins[i] < pieces(binLevel/100) {
+				m.bins[i] = pieces(binLevel)
 			}
 		}
 		if l.qty > 0 {
@@ -332,91 +375,6 @@ func split(lines []entryLine, n int) [][]entryLine {
 		}
 	}
 	return parts
-}
-
-// ship books a shipment and returns its telling; the carrier hears of it once
-// Waybill has.
-func (m *wms) ship(order string, p *plan, o *wmsOrder, lines []entryLine, final bool) func() {
-	n := len(o.shipments) + 1
-	id := fmt.Sprintf("SH-%s-%d", p.label(order), n)
-	o.shipments = append(o.shipments, shipment{id, lines})
-	at := m.w.cfg.Now().UTC().Format(time.RFC3339Nano)
-	fields := appendField(nil, "order", order)
-	fields = appendField(append(fields, ','), "shipment", id)
-	fields = appendField(append(fields, ','), "shipped_at", at)
-	fields = append(fields, `,"mode":"parcel","carrier":"Example Parcel","service":"ground","lines":`...)
-	fields = appendLines(fields, lines)
-	fields = append(fields, `,"packages":[`...)
-	for i, lines := range packages(lines) {
-		if i > 0 {
-			fields = append(fields, ',')
-		}
-		serial := int(mix(textHash(id)+uint64(i)) % 1_000_000_000)
-		fields = appendField(append(fields, '{'), "tracking", fmt.Sprintf("EXP%s%02d%02d", p.label(order), n, i+1))
-		fields = appendField(append(fields, ','), "sscc", packageCode(serial))
-		fields = append(appendLines(append(fields, `,"lines":`...), lines), '}')
-	}
-	fields = append(fields, ']')
-	if final {
-		fields = append(fields, `,"final":true`...)
-	}
-	o.told++
-	name := strconv.Itoa(o.told) + "-shipment"
-	var then func()
-	if p.says&tellsDelivered != 0 {
-		then = func() { m.w.carrier.delivered(order, id) }
-	}
-	return func() { m.w.tell("wms", "shipment.confirmed", order, name, fields, then) }
-}
-
-// packages puts the lines into boxes of up to three lines.
-func packages(lines []entryLine) [][]entryLine {
-	var out [][]entryLine
-	for len(lines) > 3 {
-		out, lines = append(out, lines[:3]), lines[3:]
-	}
-	return append(out, lines)
-}
-
-// tellWork prepares a push about work on the floor, under a document number
-// of its own.
-func (m *wms) tellWork(order string, p *plan, o *wmsOrder, kind, prefix string, lines []entryLine) func() {
-	o.told++
-	fields := appendField(nil, "order", order)
-	fields = appendField(append(fields, ','), "document", fmt.Sprintf("%s-%s-%d", prefix, p.label(order), o.told))
-	fields = appendLines(append(fields, `,"lines":`...), lines)
-	name := strconv.Itoa(o.told) + "-" + prefix
-	return func() { m.w.tell("wms", kind, order, name, fields, nil) }
-}
-
-// tellWO prepares a push about a warehouse order, named by the document's key
-// or by the warehouse's own ref.
-func (m *wms) tellWO(order string, p *plan, o *wmsOrder, wo *warehouseOrder, kind string, lines []entryLine) func() {
-	o.told++
-	fields := appendField(nil, "order", order)
-	id := wo.key
-	if p.byRef {
-		id = wo.ref
-	}
-	fields = appendField(append(fields, ','), "warehouse_order", id)
-	if len(lines) > 0 {
-		fields = appendLines(append(fields, `,"lines":`...), lines)
-	}
-	name := strconv.Itoa(o.told) + "-wo"
-	return func() { m.w.tell("wms", kind, order, name, fields, nil) }
-}
-
-// appendLines writes lines of line and qty.
-func appendLines(b []byte, lines []entryLine) []byte {
-	b = append(b, '[')
-	for i, l := range lines {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		b = appendField(append(b, '{'), "line", l.line)
-		b = append(appendAmount(append(b, `,"qty":"`...), l.qty), `"}`...)
-	}
-	return append(b, ']')
 }
 
 // splits: the warehouse takes a document as a whole.

@@ -1,9 +1,10 @@
 // Package sandbox is a world of simulated systems around Waybill: an ERP, a
 // warehouse (WMS), a carrier and a storefront, as real HTTP servers with books
-// of their own.
+// of their own; where the whole process is wanted ([Config.Whole]), a second
+// warehouse and a portal too.
 //
-// The ERP, the warehouse and the carrier speak the system contract, parts T
-// and W; the storefront speaks Shopify's webhooks and Admin GraphQL. The
+// The storefront speaks Shopify's webhooks and Admin GraphQL, all others the
+// system contract, parts T and W. The
 // package imports nothing of the rest of the module, not even its decimals or
 // its signatures, so that a mistake shared by both sides can't hide.
 //
@@ -13,11 +14,12 @@
 // the faults, the threads and the timing were. [World.Books] reads those books
 // and says what was lost, doubled or out of order.
 //
-// Files: world.go is the door; fate.go and catalogue.go say what shall happen,
-// target.go, answers.go and ledger.go are the contract's side of every system,
-// erp.go, wms.go and carrier.go the systems behind it, shop.go, graphql.go and
-// their neighbours the storefront, push.go the webhooks out, faults.go what
-// goes wrong, books.go the reckoning.
+// Files: world.go is the door; fate.go, trade.go and catalogue.go say what shall
+// happen, target.go, answers.go and ledger.go are the contract's side of every
+// system, erp.go, stock.go, wms.go, floor.go, carrier.go and portal.go the
+// systems behind it, shop.go, graphql.go and their neighbours the storefront,
+// push.go the webhooks out, faults.go what goes wrong, books.go, sheet.go and
+// balance.go the reckoning.
 package sandbox
 
 import (
@@ -48,7 +50,10 @@ type Secret struct {
 type Config struct {
 	Seed  int64
 	First int // index of the first order: a world that goes on with a database of an earlier one starts behind it
-	Lines int // mean number of lines of an order; 0: 1
+	Lines int // mean number of lines of an order of the storefront; 0: 1
+	// Whole adds a portal and a second warehouse: units, orders that two
+	// warehouses ship, loads, backorders that are released, returns, counts.
+	Whole bool
 
 	Faults string // none, light or heavy; "": none
 	// Once keeps the fates of orders apart: no order's credit or stock is
@@ -72,11 +77,21 @@ type Config struct {
 	InProcess bool                                 // no listeners: the systems are reached through Transport
 }
 
-// systems are the names of all systems; targets those of the contract.
+// The systems of every world, and of a whole one.
 var (
-	systems = []string{"erp", "wms", "carrier", "shop"}
-	targets = []string{"erp", "wms", "carrier"}
+	plainSystems = []string{"erp", "wms", "carrier", "shop"}
+	wholeSystems = []string{"erp", "wms", "wms2", "carrier", "shop", "portal"}
 )
+
+// Systems are the names of the world's systems.
+func (w *World) Systems() []string { return w.cfg.systems() }
+
+func (cfg *Config) systems() []string {
+	if cfg.Whole {
+		return wholeSystems
+	}
+	return plainSystems
+}
 
 // World is the systems, their books and what is on its way between them and
 // Waybill.
@@ -84,9 +99,10 @@ type World struct {
 	cfg     Config
 	targets map[string]*target
 	erp     *erp
-	wms     *wms
+	floors  []*wms // by their place in sites
 	carrier *carrier
 	shop    *shop
+	portal  *portal // nil where the world is not whole
 	faults  map[string]*faultline
 	pushers map[string]*pusher
 	foreign plan
@@ -109,20 +125,22 @@ func New(cfg Config) (*World, error) {
 	}
 	w := &World{cfg: cfg, foreign: foreignPlan(), base: cfg.Waybill, client: cfg.Client, targets: map[string]*target{},
 		faults: map[string]*faultline{}, pushers: map[string]*pusher{}, urls: map[string]string{}}
-	w.erp = &erp{w: w, limits: map[int]amount{}, open: map[string]amount{}, unpaid: map[string][]debit{}, refusal: map[int]bool{}}
-	w.wms = &wms{w: w}
-	for i := range w.wms.stock {
-		w.wms.stock[i] = pieces(stockLevel)
+	w.erp, w.carrier = newERP(w), &carrier{w: w}
+	w.floors = []*wms{newWMS(w, 0, "")}
+	list := []*target{w.erp.t, w.floors[0].t, newTarget(w, "carrier", "C-", w.carrier)}
+	if cfg.Whole {
+		w.floors = append(w.floors, newWMS(w, 1, "B"))
+		w.portal = newPortal(w)
+		list = append(list, w.floors[1].t, w.portal.t)
 	}
-	w.carrier = &carrier{w: w}
-	w.erp.t = newTarget(w, "erp", "E-", w.erp)
-	w.wms.t = newTarget(w, "wms", "W-", w.wms)
-	w.targets["erp"], w.targets["wms"], w.targets["carrier"] = w.erp.t, w.wms.t, newTarget(w, "carrier", "C-", w.carrier)
+	for _, t := range list {
+		w.targets[t.name] = t
+	}
 	var err error
 	if w.shop, err = newShop(w); err != nil {
 		return nil, fmt.Errorf("make the sandbox: %w", err)
 	}
-	for _, name := range systems {
+	for _, name := range cfg.systems() {
 		if w.faults[name], err = newFaultline(cfg.Seed, name, cfg.Faults); err != nil {
 			return nil, fmt.Errorf("make the sandbox: %w", err)
 		}
@@ -156,16 +174,16 @@ func (cfg *Config) complete() error {
 	if cfg.Client == nil {
 		cfg.Client = pushClient()
 	}
-	classes := map[string]string{"erp": classLookup, "wms": classKey, "carrier": classNone}
+	classes := map[string]string{"erp": classLookup, "wms": classKey, "wms2": classLookup, "carrier": classNone, "portal": classKey}
 	for name, class := range cfg.Idempotency {
 		if _, ok := classes[name]; !ok || !isClass(class) {
-			return fmt.Errorf("idempotency of %q is %q: want key, lookup or none for erp, wms or carrier", name, class)
+			return fmt.Errorf("idempotency of %q is %q: want key, lookup or none for a system of the contract", name, class)
 		}
 		classes[name] = class
 	}
 	cfg.Idempotency = classes
 	secrets := map[string]Secret{}
-	for _, name := range systems {
+	for _, name := range cfg.systems() {
 		s := cfg.Secrets[name]
 		if s.Token == "" {
 			s.Token = rand.Text()
@@ -186,7 +204,7 @@ func (cfg *Config) complete() error {
 func pushClient() *http.Client {
 	return &http.Client{
 		Timeout:       pushTimeout,
-		Transport:     &http.Transport{MaxIdleConnsPerHost: len(systems) * pushWorkers, IdleConnTimeout: time.Minute},
+		Transport:     &http.Transport{MaxIdleConnsPerHost: len(wholeSystems) * pushWorkers, IdleConnTimeout: time.Minute},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 }
@@ -222,8 +240,8 @@ func (w *World) signer(name string) (func(http.Header, *message, time.Time), err
 	}, nil
 }
 
-// Handler is a system's HTTP side: "erp", "wms", "carrier" or "shop"; nil for
-// any other name.
+// Handler is a system's HTTP side, by its name in [World.Systems]; nil for any
+// other name.
 func (w *World) Handler(system string) http.Handler {
 	if system == "shop" {
 		return w.shop
@@ -247,7 +265,7 @@ func (w *World) Start(ctx context.Context) error {
 	w.mu.Lock()
 	w.ctx, w.stop = ctx, stop
 	w.mu.Unlock()
-	for _, name := range systems {
+	for _, name := range w.Systems() {
 		if w.cfg.InProcess {
 			w.urls[name] = "http://" + name + inProcessSuffix
 			continue
@@ -316,7 +334,7 @@ func (w *World) running() context.Context {
 func (w *World) SetFault(system, fault string, on bool) error {
 	f := w.faults[system]
 	if f == nil {
-		return fmt.Errorf("set fault: system %q is unknown to the sandbox: want one of %v", system, systems)
+		return fmt.Errorf("set fault: system %q is unknown to the sandbox: want one of %v", system, w.Systems())
 	}
 	return f.set(Fault(fault), on)
 }
@@ -330,7 +348,7 @@ func (w *World) SetFault(system, fault string, on bool) error {
 // that it is quiescent and the sandbox is quiet, and what still waits then is
 // counted as lost in the books.
 func (w *World) Quiet() (bool, string) {
-	for _, name := range systems {
+	for _, name := range w.Systems() {
 		if n, trouble := w.pushers[name].waiting(); n > 0 {
 			return false, fmt.Sprintf("%s has %d messages for Waybill; the last trouble was: %s", name, n, trouble)
 		}
