@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Installs what the tests need and Go does not bring: a browser for the pages,
-# an SFTP server for files, Node for foreign readers of EDI, a C compiler for the race detector. Does nothing
-# when they are there.
+# an SFTP server for files, Node for foreign readers of EDI, PostgreSQL, a C compiler for the race detector.
+# Does nothing when they are there.
 set -euo pipefail
 
 missing=()
 [ -x /usr/bin/chromium ] || missing+=(chromium fonts-liberation)
 [ -x /usr/sbin/sshd ] || missing+=(openssh-server)
 command -v node >/dev/null || missing+=(nodejs npm)
+compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && command -v psql >/dev/null || missing+=(postgresql)
 command -v gcc >/dev/null || missing+=(gcc libc6-dev)
 
 peers() { # a reader of X12 by others, which has to take what we write

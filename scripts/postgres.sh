@@ -5,6 +5,8 @@
 #   scripts/postgres.sh start DIR        make the cluster if there is none, start
 #                                        it and print its URL
 #   scripts/postgres.sh stop DIR [MODE]  smart, fast or immediate (fast)
+#   scripts/postgres.sh with COMMAND…    run the command with the URL of a server of
+#                                        its own in WAYBILL_TEST_DATABASE
 #   scripts/postgres.sh guard DIR        wait until standard input ends, then stop
 #                                        the server and delete DIR: whoever holds
 #                                        the other end may die as it likes
@@ -12,7 +14,8 @@
 # PostgreSQL refuses to run as root; there it runs as the user postgres.
 set -euo pipefail
 
-verb=${1:?usage: scripts/postgres.sh start|stop|guard DIR} dir=${2:?usage: scripts/postgres.sh start|stop|guard DIR}
+usage='usage: scripts/postgres.sh start|stop|guard DIR, or with COMMAND'
+verb=${1:?$usage} dir=${2:?$usage}
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -1)
 [ -n "$bin" ] || bin=$(dirname "$(command -v pg_ctl || echo /pg_ctl)")
 if [ ! -x "$bin/pg_ctl" ]; then
@@ -57,6 +60,14 @@ guard)
 	cat >/dev/null || true
 	(cd / && as "$bin/pg_ctl" -D "$dir/data" -w -m immediate stop >/dev/null 2>&1) || true
 	rm -rf "$dir"
+	;;
+with)
+	shift
+	dir=$(mktemp -d /tmp/waybill-pg-XXXXXX)
+	trap '"$0" guard "$dir" </dev/null' EXIT
+	WAYBILL_TEST_DATABASE=$(start)
+	export WAYBILL_TEST_DATABASE
+	"$@"
 	;;
 *) echo "postgres: unknown verb $verb" >&2; exit 2 ;;
 esac

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 packages=()
-for dir in internal/lane internal/intake internal/engine; do
+for dir in internal/lane internal/intake internal/transport internal/store/sqlite internal/engine; do
 	if compgen -G "$dir/*_test.go" >/dev/null; then packages+=("./$dir/..."); fi
 done
 if [ ${#packages[@]} -eq 0 ]; then

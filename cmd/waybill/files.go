@@ -16,8 +16,13 @@ import (
 	"github.com/waybillhq/waybill/internal/transport"
 )
 
-// restAfterBatch is the pause after a batch of files that could not be written.
-const restAfterBatch = 15 * time.Second
+const (
+	// restAfterBatch is the pause after a batch of files that could not be
+	// written.
+	restAfterBatch = 15 * time.Second
+	// batchFailed is the cause of its trouble.
+	batchFailed = "batch_failed"
+)
 
 // place opens where files are exchanged with a system; nil: nowhere.
 func (n *node) place(s *config.System, cfg *config.Config) (connector.Files, error) {
@@ -79,7 +84,7 @@ func (b *batching) Step(ctx context.Context) (again time.Time) {
 	if ctx.Err() != nil {
 		return again // what is half done is repeated by the next process
 	}
-	t := engine.Trouble{Cause: "batch_failed", Subject: b.String()}
+	t := engine.Trouble{Cause: batchFailed, Subject: b.String()}
 	if err != nil {
 		again = b.now().Add(restAfterBatch)
 		b.log.Warn("a batch of files was not written", "system", b.system, "error", err)

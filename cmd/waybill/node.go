@@ -158,6 +158,7 @@ func policyOf(cfg *config.Config) *process.Policy {
 		m := registry[s.Connector]
 		documents := s.TakesDocuments() && !m.NoChannelDocuments
 		p.Channels[name] = process.Channel{Prefix: s.OrderPrefix, Restates: m.Restates, Documents: documents, Captures: s.Captures,
+			OwnReturns:   !slices.Contains(m.Accepts, waybill.RefundNotice),
 			Availability: documents && slices.Contains(m.Accepts, waybill.InventoryAvailability)}
 	}
 	return p

@@ -44,25 +44,8 @@ func replayCommand() *cobra.Command {
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			req := replay.Request{Order: order, Live: live, Reason: reason}
-			for _, at := range []struct {
-				flag, text string
-				into       *time.Time
-			}{{"from", from, &req.From}, {"to", to, &req.To}} {
-				if at.text == "" {
-					continue
-				}
-				var err error
-				if *at.into, err = time.Parse(time.RFC3339, at.text); err != nil {
-					return usagef("--%s %q: want a time like 2026-01-31T18:00:00Z", at.flag, at.text)
-				}
-			}
-			switch {
-			case order == "" && req.From.IsZero() && req.To.IsZero():
-				return usagef("say what to read again: --from and --to, or --order")
-			case !req.To.IsZero() && !req.From.Before(req.To):
-				return usagef("--to %s: want a time after --from", to)
-			case live && strings.TrimSpace(reason) == "":
-				return usagef("--live needs a --reason: it is kept in the audit log")
+			if err := readWindow(&req, from, to); err != nil {
+				return err
 			}
 			cfg, err := f.load()
 			if err != nil {
@@ -88,6 +71,31 @@ func replayCommand() *cobra.Command {
 	c.Flags().StringVar(&reason, "reason", "", "why, for the audit log; with --live")
 	c.Flags().StringVar(&url, "url", "", "where the installation listens; the configuration's, where empty; with --live")
 	return c
+}
+
+// readWindow reads the flags' times, and checks that the request can be carried
+// out.
+func readWindow(req *replay.Request, from, to string) (err error) {
+	for _, at := range []struct {
+		flag, text string
+		into       *time.Time
+	}{{"from", from, &req.From}, {"to", to, &req.To}} {
+		if at.text == "" {
+			continue
+		}
+		if *at.into, err = time.Parse(time.RFC3339, at.text); err != nil {
+			return usagef("--%s %q: want a time like 2026-01-31T18:00:00Z", at.flag, at.text)
+		}
+	}
+	switch {
+	case req.Order == "" && req.From.IsZero() && req.To.IsZero():
+		return usagef("say what to read again: --from and --to, or --order")
+	case !req.To.IsZero() && !req.From.Before(req.To):
+		return usagef("--to %s: want a time after --from", to)
+	case req.Live && strings.TrimSpace(req.Reason) == "":
+		return usagef("--live needs a --reason: it is kept in the audit log")
+	}
+	return nil
 }
 
 // replayDry reads the database, with a running installation or without.
@@ -235,8 +243,8 @@ func printReplayText(out io.Writer, rep *replay.Report, live bool) error {
 	if live {
 		would, send = "changed", "sent"
 	}
-	w.line("%d messages read again: %d read otherwise, %d still not understood; %d orders %s, %d documents %s",
-		rep.Messages, rep.Changed, rep.Quarantined, rep.Different, would, rep.Documents, send)
+	w.line("%d messages read again, %d skipped: %d read otherwise, %d still not understood; %d orders %s, %d documents %s",
+		rep.Messages, rep.Skipped, rep.Changed, rep.Quarantined, rep.Different, would, rep.Documents, send)
 	for i := range rep.Differs {
 		d := &rep.Differs[i]
 		name := d.Order

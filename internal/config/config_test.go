@@ -309,3 +309,26 @@ func TestExample(t *testing.T) {
 		t.Errorf("%d keys, %d webhook secrets, %d milestones", len(c.Keys), len(c.Systems["erp"].WebhookSecrets), len(c.Milestones))
 	}
 }
+
+// TestLoad_Server: a PostgreSQL database is named by its URL, and its password
+// like any other secret.
+func TestLoad_Server(t *testing.T) {
+	environment(t)
+	t.Setenv("DB_PASSWORD", "not for logs")
+	const url = "postgres://waybill@db.example.com:5432/waybill?sslmode=verify-full"
+	for text, password := range map[string]string{
+		"database: {url: '" + url + "'}\n":                                 "",
+		"database: {url: '" + url + "', password: '${env:DB_PASSWORD}'}\n": "not for logs",
+	} {
+		c := load(t, complete(text))
+		if found := c.Check(); len(found) > 0 {
+			t.Errorf("%s has problems:\n%v", text, found)
+		}
+		if !c.Database.Server() || c.Database.URL != url || c.Database.Password.Reveal() != password {
+			t.Errorf("%s is read as %+v", text, c.Database)
+		}
+	}
+	if c := load(t, complete("")); c.Database.Server() {
+		t.Error("the embedded database is taken for a server's")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"path/filepath"
 	"regexp"
+	"strings"
 
 	"github.com/waybillhq/waybill/internal/secret"
 )
@@ -77,7 +78,7 @@ func (f *SFTP) check(at *section) {
 	}
 	if f.Address == "" {
 		wrong("address", "is missing", "write the server's name, with its port where that is not "+sftpPort)
-	} else if _, _, err := net.SplitHostPort(f.Address); err != nil {
+	} else if !strings.Contains(f.Address, ":") {
 		f.Address = net.JoinHostPort(f.Address, sftpPort)
 	}
 	if _, port, err := net.SplitHostPort(f.Address); f.Address != "" && (err != nil || !validPort(port)) {

@@ -64,10 +64,17 @@ func (r Resolver) File(path string) (Secret, error) {
 	switch {
 	case text == "":
 		return Secret{}, fmt.Errorf("the file %s is empty; write the secret into it", path)
-	case strings.ContainsAny(text, "\r\n"):
+	case strings.ContainsAny(text, "\r\n") && !isPEM(text):
 		return Secret{}, fmt.Errorf("the file %s has several lines; it holds the secret alone", path)
 	}
 	return New(text), nil
+}
+
+// isPEM reports whether a text is a key or a certificate, which has several
+// lines by its nature.
+func isPEM(text string) bool {
+	text = strings.TrimSpace(text)
+	return strings.HasPrefix(text, "-----BEGIN ") && strings.HasSuffix(text, "-----")
 }
 
 func (r Resolver) path(path string) string {

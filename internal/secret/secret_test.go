@@ -84,9 +84,13 @@ func TestSecret_Equal(t *testing.T) {
 	}
 }
 
+// marked64 looks like a private key: several lines, and one secret.
+const marked64 = "-----BEGIN OPENSSH PRIVATE KEY-----\n" + marked + "\n-----END OPENSSH PRIVATE KEY-----\n"
+
 func TestResolver(t *testing.T) {
 	dir := t.TempDir()
-	for name, text := range map[string]string{"plain": marked, "line": marked + "\n", "dos": marked + "\r\n", "spaces": " " + marked + " \n", "empty": "\n", "lines": marked + "\n" + marked + "\n", "big": strings.Repeat("x", 65<<10)} {
+	for name, text := range map[string]string{"plain": marked, "line": marked + "\n", "dos": marked + "\r\n", "spaces": " " + marked + " \n", "empty": "\n", "lines": marked + "\n" + marked + "\n", "big": strings.Repeat("x", 65<<10),
+		"pem": marked64} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -98,6 +102,7 @@ func TestResolver(t *testing.T) {
 	for ref, want := range map[string]string{
 		"${env:A}": marked, " ${env:A} ": marked, "${file:plain}": marked, "${file:line}": marked, "${file:dos}": marked,
 		"${file: plain }": marked, "${file:" + dir + "/plain}": marked, "${file:spaces}": " " + marked + " ",
+		"${file:pem}": strings.TrimSuffix(marked64, "\n"),
 	} {
 		if s, err := r.Resolve(ref); err != nil || s.Reveal() != want {
 			t.Errorf("%s: %q, %v", ref, s.Reveal(), err)

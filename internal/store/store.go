@@ -9,6 +9,7 @@ package store
 import (
 	"context"
 	"errors"
+	"iter"
 	"time"
 
 	"github.com/waybillhq/waybill/internal/audit"
@@ -91,6 +92,14 @@ type Owner struct {
 	Replica string
 	Expires time.Time // of its lease, by the store's own clock; zero: never
 	Shards  []int     // rising
+}
+
+// Table is the rows of one table of a database that is being moved to another.
+// Values are int64, string, []byte or nil; packed ones stay as they are stored.
+type Table struct {
+	Name    string
+	Columns []string
+	Rows    iter.Seq2[[]any, error]
 }
 
 // Statistics count what a store did since it was opened.

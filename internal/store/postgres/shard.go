@@ -38,7 +38,8 @@ const (
 
 // fence is what a batch has to find in the rows of the shards that it changes.
 type fence struct {
-	want map[int64]int64 // epoch by shard; anyEpoch where the store acquired nothing
+	want  map[int64]int64 // epoch by shard; anyEpoch where the store acquired nothing
+	found map[int64]bool
 }
 
 const anyEpoch = -1
@@ -46,7 +47,7 @@ const anyEpoch = -1
 // fence adds the locks of all shards that the batch changes to the sheet, and
 // returns the epochs that it wants to find there.
 func (t *tx) fence(b *store.Batch) fence {
-	f := fence{want: make(map[int64]int64, len(b.Heads))}
+	f := fence{want: make(map[int64]int64, len(b.Heads)), found: make(map[int64]bool, len(b.Heads))}
 	touch := func(shard int) {
 		if _, ok := f.want[int64(shard)]; ok {
 			return
@@ -81,9 +82,9 @@ func (f fence) compare(c *cells) error {
 	if ok && want != anyEpoch && (want != epoch || want == 0) {
 		return fmt.Errorf("write shard %d in epoch %d: its epoch is %d: %w", shard, want, epoch, store.ErrFenced)
 	}
-	delete(f.want, shard)
+	f.found[shard] = true
 	return nil
 }
 
 // left reports whether a shard's row was not found.
-func (f fence) left() bool { return len(f.want) > 0 }
+func (f fence) left() bool { return len(f.found) < len(f.want) }

@@ -171,8 +171,22 @@ func (t *tx) insertUnknown(b *store.Batch) error {
 }
 
 // send sends the statements that have rows, in one round trip, and reads what
-// each of them changed or returned.
+// each of them changed or returned. A connection that turns out to be gone when
+// the batch begins is made again: nothing of the batch was on it.
 func (t *tx) send(list []*rows, each func(*rows, *cells) error) error {
+	first := !t.begun
+	err := t.sendOnce(list, each)
+	if err == nil || !first || !t.w.conn.IsClosed() {
+		return err
+	}
+	t.begun = false
+	if rerr := t.w.ready(t.ctx); rerr != nil {
+		return errors.Join(err, rerr)
+	}
+	return t.sendOnce(list, each)
+}
+
+func (t *tx) sendOnce(list []*rows, each func(*rows, *cells) error) error {
 	batch := &pgconn.Batch{}
 	var sent []*rows // nil: a statement without rows of its own
 	for _, r := range list {

@@ -18,10 +18,9 @@ func (t *tx) fill(b *store.Batch) error {
 	if err != nil {
 		return err
 	}
-	for i := range b.Heads {
-		h := &b.Heads[i]
+	lastOf(b.Heads, func(h *ledger.Head) int { return h.Shard }, func(h *ledger.Head) {
 		w.sheet.headWrite.add().num(int64(h.Shard)).num(h.Epoch).num(h.Seq).num(h.Batch).blob(h.Hash[:])
-	}
+	})
 	if err := w.addWaybills(b.Waybills); err != nil {
 		return err
 	}

@@ -35,22 +35,27 @@ type Server struct {
 	made   atomic.Int64
 }
 
-var shared = sync.OnceValues(func() (*Server, error) {
-	if at := os.Getenv(Env); at != "" {
-		return &Server{url: at}, nil
-	}
-	return start(context.Background())
-})
+var shared struct {
+	once   sync.Once
+	server *Server
+	err    error
+}
 
 // Shared is the server that all tests of a binary share: the one of Env, or
 // one that goes with the binary.
 func Shared(tb testing.TB) *Server {
 	tb.Helper()
-	s, err := shared()
-	if err != nil {
-		tb.Fatal(err)
+	shared.once.Do(func() {
+		if at := os.Getenv(Env); at != "" {
+			shared.server = &Server{url: at}
+			return
+		}
+		shared.server, shared.err = start(context.WithoutCancel(tb.Context()))
+	})
+	if shared.err != nil {
+		tb.Fatal(shared.err)
 	}
-	return s
+	return shared.server
 }
 
 // New is a server for one test alone, which may stop and kill it.
