@@ -9,7 +9,7 @@ ARGS     ?=
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit race lint vuln fmt bench docs demo screenshot clean
+.PHONY: help build test unit postgres race lint vuln fmt bench docs demo screenshot clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: ## Run everything CI runs: format, vet, tests, race detector, lint, vulner
 
 unit: ## Run the tests only (ARGS='-run Hold ./internal/process')
 	go test -timeout 10m $(or $(ARGS),./...)
+
+postgres: ## Run the black-box tests on a throw-away PostgreSQL (ARGS='./test/contract')
+	scripts/postgres.sh with go test -count=1 -timeout 10m $(or $(ARGS),./test/contract)
 
 race: ## Run the concurrent packages under the race detector
 	@scripts/race.sh

@@ -6,7 +6,7 @@
 // values, collect.go splits a file into messages and totals.go compares its
 // control totals, translate.go makes events of them. What goes out: render.go
 // turns a document into rows, outbox.go keeps them until their window closes,
-// flush.go writes the batch. spec.go and batch.go read the spec.
+// flush.go writes the batch, index.go knows what was sent. spec.go and batch.go read the spec.
 package file
 
 import (

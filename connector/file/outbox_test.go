@@ -420,3 +420,34 @@ func TestOutbox_NoConnection(t *testing.T) {
 		t.Errorf("the probe says %v", err)
 	}
 }
+
+// A place that has lost what lay there says so by another generation: the
+// engine stops before it takes what was sent for absent.
+func TestProbe_ForgottenPlaceIsAnotherGeneration(t *testing.T) {
+	files, dir := folder(t)
+	c := open(t, waybill.RoleERP, postings, files)
+	probe := func() connector.Info {
+		t.Helper()
+		info, err := c.Prober.Probe(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info
+	}
+	first := probe()
+	if again := probe(); first.Generation == "" || again.Generation != first.Generation || first.Idempotency != waybill.ByLookup {
+		t.Errorf("generations %+v and %+v", first, again)
+	}
+	if err := os.RemoveAll(filepath.Join(dir, ".waybill")); err != nil {
+		t.Fatal(err)
+	}
+	if lost := probe(); lost.Generation == first.Generation {
+		t.Error("an empty place has the generation of the full one")
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Prober.Probe(t.Context()); !errors.Is(err, connector.ErrNoConnection) {
+		t.Errorf("a place that is not there: %v", err)
+	}
+}

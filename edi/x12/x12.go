@@ -88,6 +88,9 @@ func (p Position) String() string {
 			fmt.Fprintf(&b, "%s %d, ", part.name, part.n)
 		}
 	}
+	if b.Len() == 0 {
+		return fmt.Sprintf("byte %d", p.Offset)
+	}
 	return fmt.Sprintf("%s (byte %d)", strings.TrimSuffix(b.String(), ", "), p.Offset)
 }
 

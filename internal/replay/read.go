@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/waybillhq/waybill"
@@ -102,29 +103,50 @@ func (out *reading) release(now []waybill.Event) error {
 	return nil
 }
 
+// The marks of messages that no connector's translator reads.
+const (
+	topicEntities = "entities/"         // a page of master data, made of events that were read (T6)
+	headerPart    = "Waybill-File-Part" // of a file that came in parts; 0: the file as a whole
+)
+
+// translatable reports whether a message is read by its system's translator.
+func (r *reader) translatable(m *ledger.Message) bool {
+	if m.Status == ledger.Rejected || r.conf.Translators[m.Source] == nil || strings.HasPrefix(m.Topic, topicEntities) {
+		return false
+	}
+	h, err := header(m)
+	return err != nil || h.Get(headerPart) != "0"
+}
+
+// header reads a message's kept headers.
+func header(m *ledger.Message) (http.Header, error) {
+	h := http.Header{}
+	if len(m.Header) == 0 {
+		return h, nil
+	}
+	kept := map[string]string{}
+	if err := waybill.Unmarshal(m.Header, &kept); err != nil {
+		return h, err
+	}
+	for name, value := range kept {
+		h.Set(name, value)
+	}
+	return h, nil
+}
+
 // translate gives a message to its system's connector. The reason says why it
 // is not understood.
 func (r *reader) translate(m ledger.Message) (events []waybill.Event, reason string) {
-	t := r.conf.Translators[m.Source]
-	if t == nil {
-		return nil, "no system called " + m.Source + " is configured that sends messages"
-	}
 	defer func() {
 		if p := recover(); p != nil {
 			events, reason = nil, fmt.Sprintf("translating it failed: %v", p)
 		}
 	}()
-	header := map[string]string{}
-	if len(m.Header) > 0 {
-		if err := waybill.Unmarshal(m.Header, &header); err != nil {
-			return nil, "its kept headers can't be read: " + err.Error()
-		}
+	h, err := header(&m)
+	if err != nil {
+		return nil, "its kept headers can't be read: " + err.Error()
 	}
-	h := http.Header{}
-	for name, value := range header {
-		h.Set(name, value)
-	}
-	events, err := t.Translate(connector.Message{System: m.Source, Topic: m.Topic, Header: h, Body: m.Body, ReceivedAt: m.ReceivedAt})
+	events, err = r.conf.Translators[m.Source].Translate(connector.Message{System: m.Source, Topic: m.Topic, Header: h, Body: m.Body, ReceivedAt: m.ReceivedAt})
 	if err != nil {
 		return nil, err.Error()
 	}

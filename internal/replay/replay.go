@@ -50,9 +50,12 @@ type Report struct {
 	Changed  int `json:"changed"`  // of them, those that read otherwise
 	Orders   int `json:"orders"`   // and other waybills that they belong to
 	// Quarantined messages of the window are still not understood.
-	Quarantined int          `json:"quarantined"`
-	WouldSend   []Document   `json:"would_send"`
-	Differs     []Difference `json:"differs"`
+	Quarantined int `json:"quarantined"`
+	// Skipped are not read again: messages of systems that are not configured
+	// any more, pages of master data, and whole files, whose parts are messages.
+	Skipped   int          `json:"skipped"`
+	WouldSend []Document   `json:"would_send"`
+	Differs   []Difference `json:"differs"`
 	// Truncated: the lists above end at their limit, the numbers do not.
 	Truncated bool `json:"truncated"`
 	Documents int  `json:"documents"`   // that would be sent

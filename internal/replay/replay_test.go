@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/ledger"
 	"github.com/waybillhq/waybill/internal/store"
 	"github.com/waybillhq/waybill/internal/verify"
 )
@@ -196,6 +199,58 @@ func TestReplay_PolicyInForce(t *testing.T) {
 	}
 	if again := w.replay(Request{From: from}); !again.Clean() {
 		t.Errorf("afterwards: %s", show(again.Report))
+	}
+}
+
+// What no connector's translator reads is left alone: pages of master data, whole
+// files, and messages of a system that is gone.
+func TestReplay_SkipsWhatNoTranslatorReads(t *testing.T) {
+	w := newWorld(t)
+	for i, m := range []ledger.Message{
+		{Source: "erp", Topic: "entities/items", Body: []byte(`{"items":[],"next":""}`)},
+		{Source: "shop", Topic: "orders", Header: []byte(`{"waybill-file-part":"0"}`), Body: []byte(`{"type":"order.placed"}`)},
+		{Source: "gone", Body: []byte(`{}`)},
+	} {
+		m.DedupeID, m.Status, m.ReceivedAt, m.SHA256 = fmt.Sprint("s", i), ledger.Accepted, w.clock(), sha256.Sum256(m.Body)
+		if _, err := w.eng.Keep(t.Context(), m, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	res := w.replay(Request{From: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC), Live: true, Actor: "ops", Reason: "a test"})
+	if !res.Clean() || res.Skipped != 3 || res.Messages != 0 {
+		t.Errorf("it finds %s", show(res.Report))
+	}
+}
+
+// A window holds what was received in it, wherever in the ledger it begins.
+func TestReplay_WindowIsExact(t *testing.T) {
+	w := newWorld(t)
+	var received []time.Time
+	for i := range 24 {
+		w.pass(20 * time.Minute)
+		kept := w.push("shop", "order.placed", orderData(fmt.Sprintf("SO-%d", i), "1"))
+		m, err := w.db.Message(t.Context(), kept.Message)
+		if err != nil {
+			t.Fatal(err)
+		}
+		received = append(received, m.ReceivedAt)
+	}
+	end := received[23].Add(time.Nanosecond)
+	for _, tt := range []struct {
+		from, to time.Time
+		want     int
+	}{
+		{time.Time{}, received[7], 7},
+		{received[7], received[8], 1},
+		{received[7].Add(time.Nanosecond), received[8], 0},
+		{received[3], received[20], 17},
+		{received[20], time.Time{}, 4},
+		{end, time.Time{}, 0},
+		{received[0].Add(-24 * time.Hour), end, 24},
+	} {
+		if res := w.replay(Request{From: tt.from, To: tt.to}); res.Messages != tt.want {
+			t.Errorf("from %v to %v: %d messages, want %d", tt.from, tt.to, res.Messages, tt.want)
+		}
 	}
 }
 

@@ -122,7 +122,8 @@ func (r *run) orderOf(ctx context.Context, ref string) (ledger.Waybill, error) {
 
 // note reads one message again.
 func (r *run) note(ctx context.Context, m ledger.Message) error {
-	if m.Status == ledger.Rejected {
+	if !r.translatable(&m) {
+		r.rep.Skipped++
 		return nil
 	}
 	read, err := r.read(ctx, m)

@@ -216,7 +216,9 @@ func (s *SFTP) Open(ctx context.Context, name string) (io.ReadCloser, error) {
 	if _, err = stat(l.files, at); err == nil { // links are not followed
 		file, err = l.files.Open(at)
 	}
-	stop()
+	if cut := stop(); cut != nil && err != nil {
+		err = fmt.Errorf("%w: %w", cut, err)
+	}
 	if err != nil {
 		s.done(l, err)
 		return nil, fmt.Errorf("open %s at %s: %w", name, s.opt.Address, err)
@@ -236,10 +238,11 @@ type reader struct {
 // Read reads the next bytes.
 func (r *reader) Read(b []byte) (int, error) {
 	stop := r.link.guard(r.ctx, r.place.opt.Timeout)
-	defer stop()
 	n, err := r.file.Read(b)
+	cut := stop()
 	if err != nil && !errors.Is(err, io.EOF) {
-		r.err = err
+		r.err = errors.Join(cut, err)
+		return n, r.err
 	}
 	return n, err
 }
@@ -248,9 +251,11 @@ func (r *reader) Read(b []byte) (int, error) {
 // difference between minutes and seconds.
 func (r *reader) WriteTo(w io.Writer) (int64, error) {
 	g := r.link.guardIdle(r.ctx, r.place.opt.Timeout)
-	defer g.stop()
 	to := &moving{w: w, guard: g}
 	n, err := r.file.WriteTo(to)
+	if cut := g.stop(); cut != nil && err != nil {
+		err = fmt.Errorf("%w: %w", cut, err)
+	}
 	if err != nil && to.err == nil {
 		r.err = err
 	}
