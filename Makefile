@@ -42,6 +42,9 @@ bench: ## Measure orders per second, CPU, commits, bytes and allocations per ord
 	go test ./cmd/waybill -run '^$$' -bench '$(BENCH)' -benchtime 5000x
 	go test -run '^$$' -bench '$(BENCH)' -benchmem $$(go list ./... | grep -v cmd/waybill)
 
+bench-peers: ## Run one flow on Waybill and its peers, into docs/performance.md (ARGS='-orders 500 -runs 1')
+	cd bench && go run . -out ../docs/performance-peers.json -doc ../docs/performance.md -chart ../docs/images/performance-peers.svg $(ARGS)
+
 docs: ## Write docs/reference/ and the published schemas from the program itself
 	go run ./cmd/waybill schema publish internal/schema/published
 	go run ./cmd/waybill docs docs/reference

@@ -2,9 +2,7 @@ package sandbox
 
 import (
 	"fmt"
-	"strconv"
 	"sync"
-	"time"
 )
 
 // wms is a warehouse: it takes warehouse orders, works them and tells what
