@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// dbosFlight is how many workflows are under way at once: more made it slower.
+// dbosFlight is how many workflows are under way at once.
 const dbosFlight = 64
 
 // stopWithin is how long a peer gets to stop.

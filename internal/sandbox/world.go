@@ -16,11 +16,10 @@
 //
 // Files: world.go is the door; fate.go, trade.go and catalogue.go say what shall
 // happen, target.go, answers.go and ledger.go are the contract's side of every
-// system, erp.go, stock.go, wms.go, wmstell.go,
-// floor.go, carrier.go and portal.go the
-// systems behind it, shop.go, graphql.go and their neighbours the storefront,
-// push.go the webhooks out, faults.go what goes wrong, books.go, sheet.go and
-// balance.go the reckoning.
+// system, erp.go, stock.go, wms.go, wmstell.go, floor.go, carrier.go and
+// portal.go the systems behind it, shop.go, graphql.go and their neighbours the
+// storefront, push.go the webhooks out, faults.go what goes wrong, books.go,
+// sheet.go and balance.go the reckoning.
 package sandbox
 
 import (
