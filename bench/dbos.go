@@ -20,14 +20,35 @@ const dbosFlight = 64
 // stopWithin is how long a peer gets to stop.
 const stopWithin = 30 * time.Second
 
-func dbosNormal(ctx context.Context, b *bench) error { return dbosSQLite(ctx, b, "NORMAL") }
-func dbosFull(ctx context.Context, b *bench) error   { return dbosSQLite(ctx, b, "FULL") }
-
-func dbosSQLite(ctx context.Context, b *bench, synchronous string) error {
+// dbosSQLite is DBOS as it opens a database by itself: synchronous=NORMAL.
+func dbosSQLite(ctx context.Context, b *bench) error {
 	path := filepath.Join(b.dir, "dbos.db")
-	if err := runDBOS(ctx, b, "sqlite:"+path+"?_pragma=synchronous("+synchronous+")"); err != nil {
+	if err := runDBOS(ctx, b, dbos.Config{DatabaseURL: "sqlite:" + path}); err != nil {
 		return err
 	}
+	return dbosRounds(ctx, b, path)
+}
+
+// dbosFull is DBOS on a handle of ours, which it uses as it is. An address that
+// asks for FULL would not do: DBOS then sets one of its connections to NORMAL.
+func dbosFull(ctx context.Context, b *bench) error {
+	const settings = "?_txlock=immediate&_pragma=busy_timeout(5000)&_pragma=foreign_keys(ON)&_pragma=journal_mode(WAL)&_pragma=synchronous(FULL)"
+	path := filepath.Join(b.dir, "dbos.db")
+	db, err := sql.Open("sqlite", "file:"+path+settings)
+	if err != nil {
+		return err
+	}
+	defer db.Close()      //nolint:errcheck // DBOS closes it too, when it stops
+	db.SetMaxOpenConns(8) // as in a handle of DBOS's own
+	db.SetMaxIdleConns(4)
+	if err := runDBOS(ctx, b, dbos.Config{SQLiteSystemDB: db}); err != nil {
+		return err
+	}
+	return dbosRounds(ctx, b, path)
+}
+
+// dbosRounds counts what SQLite holds: each step, and each workflow's input.
+func dbosRounds(ctx context.Context, b *bench, path string) error {
 	db, err := sql.Open("sqlite", path)
 	if err != nil {
 		return err
@@ -37,7 +58,7 @@ func dbosSQLite(ctx context.Context, b *bench, synchronous string) error {
 }
 
 func dbosPostgres(ctx context.Context, b *bench) error {
-	if err := runDBOS(ctx, b, b.url); err != nil {
+	if err := runDBOS(ctx, b, dbos.Config{DatabaseURL: b.url}); err != nil {
 		return err
 	}
 	c, err := pgx.Connect(ctx, b.url)
@@ -56,8 +77,9 @@ type dbosOrder struct {
 
 // runDBOS runs an order as one workflow: its input is the order's message, each
 // later round is a step whose result is kept.
-func runDBOS(ctx context.Context, b *bench, url string) error {
-	d, err := dbos.NewContext(ctx, dbos.Config{AppName: "bench", DatabaseURL: url, Logger: slog.New(slog.DiscardHandler)})
+func runDBOS(ctx context.Context, b *bench, config dbos.Config) error {
+	config.AppName, config.Logger = "bench", slog.New(slog.DiscardHandler)
+	d, err := dbos.NewContext(ctx, config)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,9 @@ func (d *demo) everyRefusalIsExplained(t *testing.T, r demoReport) {
 	}
 	explained := map[string]bool{}
 	for _, x := range open {
+		if !strings.HasPrefix(x.Cause, "refused_sales_order_") {
+			t.Errorf("%s of %s: nothing but sales orders is refused for good: %s", x.Cause, x.Ref, x.Detail)
+		}
 		if x.Next == "" || x.Detail == "" {
 			t.Errorf("exception %s of %s names no next step", x.Cause, x.Ref)
 		}
