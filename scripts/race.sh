@@ -12,4 +12,7 @@ if [ ${#packages[@]} -eq 0 ]; then
 	echo "race: no tests in the concurrent packages"
 	exit 0
 fi
-CGO_ENABLED=1 exec go test -race -count=1 -timeout 6m "${packages[@]}"
+# The longest walks of the engine take one step after the other on one goroutine:
+# they run in "make test" without the detector, which has nothing to see there.
+CGO_ENABLED=1 exec go test -race -count=1 -timeout 12m \
+	-skip '^(TestF01_StockOutlivesTheProcess|TestRebuild_|TestT1_EveryAnswerInEveryClass)' "${packages[@]}"
