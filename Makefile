@@ -9,7 +9,7 @@ ARGS     ?=
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit postgres race lint vuln fmt bench docs demo screenshot clean
+.PHONY: help build test unit postgres walks race lint vuln fmt bench docs demo screenshot clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ unit: ## Run the tests only (ARGS='-run Hold ./internal/process')
 
 postgres: ## Run the black-box tests on a throw-away PostgreSQL (ARGS='./test/contract')
 	scripts/postgres.sh with go test -count=1 -timeout 10m $(or $(ARGS),./test/contract)
+
+walks: ## Walk the process at random, with a new seed each time (CHECKS=20000)
+	go test ./internal/process -run 'Walk|Property' -timeout 60m -rapid.seed=$$(date +%s) -rapid.checks=$(or $(CHECKS),20000)
 
 race: ## Run the concurrent packages under the race detector
 	@scripts/race.sh

@@ -65,7 +65,7 @@ type result struct {
 	// Written is what the process handed to the disk, or the server to its log.
 	Written    float64 `json:"written_bytes_per_order"`
 	Flow       float64 `json:"flow_bytes_per_order"` // messages and documents
-	Rounds     int64   `json:"rounds"`               // found in the contender's own store afterwards
+	Rounds     int64   `json:"rounds"`               // found in a peer's own store afterwards; Waybill's as its engine committed them
 	Deliveries int     `json:"deliveries"`           // distinct; each reached its system
 	Repeated   int     `json:"repeated"`             // deliveries made more than once
 	Load       float64 `json:"load_average"`         // over the last minute, when the run began

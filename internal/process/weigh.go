@@ -268,7 +268,7 @@ func (pic *picture) neverHad(order, line int) bool {
 		return false
 	}
 	for at, c := range pic.s.docs {
-		if _, has := c.lines.of(line); has && pic.s.concerns(at, pic.orders[order]) && c.inBooks() {
+		if q, _ := c.lines.of(line); !q.IsZero() && pic.s.concerns(at, pic.orders[order]) && c.inBooks() { // a change to nothing gives it nothing
 			return false
 		}
 	}
