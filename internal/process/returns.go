@@ -266,13 +266,13 @@ func (r *round) creditReturn(f *fact, lines vector, told bool) {
 	r.want(want{kind: waybill.CreditMemo, target: r.p.ERP, subject: subject, version: f.version, fact: f.event,
 		compensates: r.lastInvoice(lines) + 1, lines: func() vector { return lines }, tax: r.taxBack,
 		why: "W4.6 return " + f.subject + " came back and is invoiced"})
-	d := r.s.current(waybill.CreditMemo, r.p.ERP, subject)
-	r.refund(f, r.s.byKey(d.key)+1, d.lines)
 }
 
 // refund tells the channel of a credit, by place + 1; 0 where no ERP makes one.
+// One that the ERP was not sent yet may still become more or less: the buyer is
+// promised what stands in the books.
 func (r *round) refund(f *fact, credit int, lines vector) {
-	if !r.toldOfReturns() || lines == nil {
+	if !r.toldOfReturns() || lines == nil || credit > 0 && !r.s.docs[credit-1].inBooks() {
 		return
 	}
 	w := want{kind: waybill.RefundNotice, target: r.channel(), subject: f.subject, version: f.version, fact: f.event, of: credit,
