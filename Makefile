@@ -9,7 +9,7 @@ ARGS     ?=
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit postgres walks race lint vuln fmt bench docs demo screenshot clean
+.PHONY: help build test unit postgres walks soak race lint vuln fmt bench docs demo screenshot clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ postgres: ## Run the black-box tests on a throw-away PostgreSQL (ARGS='./test/co
 
 walks: ## Walk the process at random, with a new seed each time (CHECKS=20000)
 	go test ./internal/process -run 'Walk|Property' -timeout 60m -rapid.seed=$$(date +%s) -rapid.checks=$(or $(CHECKS),20000)
+
+soak: ## Simulate many runs, each from a seed of its own (SEEDS=100000 SEED=1)
+	go run ./cmd/waybill sim --seeds $(or $(SEEDS),100000) --seed $(or $(SEED),1) --json
 
 race: ## Run the concurrent packages under the race detector
 	@scripts/race.sh

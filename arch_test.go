@@ -19,12 +19,12 @@ import (
 // A name with a star stands for one path element; an exact name wins over it.
 var layers = [][]string{
 	{"."},
-	{"edi", "internal/secret", "internal/egress", "internal/yamlfile"},
-	{"edi/x12", "edi/edifact", "connector", "internal/mapping"},
+	{"edi", "internal/secret", "internal/egress", "internal/yamlfile", "internal/sim/oracle"},
+	{"edi/x12", "edi/edifact", "connector", "internal/mapping", "internal/sim/counterpart"},
 	{"connector/fact", "internal/transport"},
 	{"internal/transport/transporttest"},
 	{"connector/connectortest", "connector/*", "internal/process", "internal/ledger", "internal/lane",
-		"internal/exception", "internal/identity", "internal/audit", "internal/auth"},
+		"internal/exception", "internal/identity", "internal/ownership", "internal/audit", "internal/auth"},
 	{"internal/schema"}, // describes what the contract's readers take and what the deciders compose
 	{"connector/all", "internal/store"},
 	{"internal/store/packed"}, // what the databases store alike
@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"internal/config"},
 	{"internal/engine"},
 	{"internal/intake", "internal/trace", "internal/reconcile", "internal/replay", "internal/kpi", "internal/verify",
-		"internal/watch", "internal/rollout", "internal/assess"},
+		"internal/crossref", "internal/watch", "internal/rollout", "internal/assess"},
 	{"internal/api", "internal/tower", "internal/sandbox", "internal/sim"},
 	{"internal/desk"},
 	{"cmd/waybill"},
@@ -49,7 +49,7 @@ var testImports = map[string]map[string]string{
 
 // pure packages reach neither clock, network, disk nor chance: the same input
 // gives the same output, on every replica and in every replay.
-var pure = []string{".", "edi", "edi/x12", "edi/edifact", "internal/process"}
+var pure = []string{".", "edi", "edi/x12", "edi/edifact", "internal/process", "internal/ownership"}
 
 // impure lists the imports closed to pure packages, with all below them.
 var impure = []string{"crypto/rand", "database/sql", "io/ioutil", "log", "math/rand", "net", "os", "syscall"}
@@ -155,6 +155,19 @@ func TestArch_SandboxSharesNothing(t *testing.T) {
 		for _, imp := range f.imports {
 			if imp.own && imp.name != f.dir {
 				t.Errorf("%s: the sandbox imports %s (rule: it imports no other package of the module, so that a shared mistake cannot hide). Write it again here, from the system contract.", f.path, imp.name)
+			}
+		}
+	}
+}
+
+func TestArch_OracleSharesNothing(t *testing.T) {
+	for _, f := range sources(t) {
+		if !under([]string{"internal/sim/oracle", "internal/sim/counterpart"}, f.dir) {
+			continue
+		}
+		for _, imp := range f.imports {
+			if imp.own && imp.name != f.dir && imp.name != "internal/sim/oracle" {
+				t.Errorf("%s: %s imports %s (rule: what judges the engine shares no line with it, so that a shared mistake cannot hide). Write it again here, from the system contract.", f.path, f.dir, imp.name)
 			}
 		}
 	}

@@ -43,13 +43,18 @@ const (
 	InventoryAdjustment   Kind = "inventory_adjustment"
 	ReceiptPosting        Kind = "receipt_posting"
 	InventoryAvailability Kind = "inventory_availability"
-	ShippingLabel         Kind = "shipping_label"
-	LabelVoid             Kind = "label_void"
-	TaxQuote              Kind = "tax_quote"
-	TaxCommit             Kind = "tax_commit"
-	TaxVoid               Kind = "tax_void"
-	ItemDocument          Kind = "item"
-	CustomerDocument      Kind = "customer"
+	// InvoiceNotice is an invoice of the ERP's books, to the channel of its
+	// order, where that wants to be billed by the installation.
+	InvoiceNotice Kind = "invoice_notice"
+	// FunctionalAcknowledgment answers an interchange: 997, 999, TA1.
+	FunctionalAcknowledgment Kind = "functional_acknowledgment"
+	ShippingLabel            Kind = "shipping_label"
+	LabelVoid                Kind = "label_void"
+	TaxQuote                 Kind = "tax_quote"
+	TaxCommit                Kind = "tax_commit"
+	TaxVoid                  Kind = "tax_void"
+	ItemDocument             Kind = "item"
+	CustomerDocument         Kind = "customer"
 )
 
 // Kinds lists every kind of document.
@@ -63,7 +68,7 @@ func Kinds() []Kind {
 		ReturnAuthorization, ReturnAdvice, ReturnOrder, PurchaseOrder,
 		InventoryAdjustment, ReceiptPosting, InventoryAvailability,
 		ShippingLabel, LabelVoid, TaxQuote, TaxCommit, TaxVoid,
-		ItemDocument, CustomerDocument,
+		ItemDocument, CustomerDocument, InvoiceNotice, FunctionalAcknowledgment,
 	}
 }
 
@@ -92,6 +97,13 @@ type Document struct {
 	Target  string `json:"-"` // the system's name
 	Lane    string `json:"-"`
 	Subject string `json:"-"`
+	// For formats that repeat what the body leaves out: the order in force
+	// behind it (nil where it has none; not to be changed), the time of the
+	// first attempt, and where the system's documents are numbered, the number
+	// reserved with it (from 1).
+	Placed  *Order    `json:"-"`
+	At      time.Time `json:"-"`
+	Control int64     `json:"-"`
 }
 
 // Cover is a part of an order that a document of another lane serves.
@@ -113,6 +125,7 @@ type DocumentLine struct {
 	// PriceUOM is the unit that Price is for, where it is not UOM.
 	PriceUOM string   `json:"price_uom,omitzero"`
 	Kind     LineKind `json:"kind,omitzero"`
+	Parent   string   `json:"parent,omitzero"` // of a kit's component: the kit's line
 }
 
 // Price is a unit price, written with at least its currency's minor units.

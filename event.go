@@ -50,6 +50,11 @@ const (
 	DocumentRejected EventType = "document.rejected"
 )
 
+// InterchangeReceived: an EDI interchange came in and was judged. No system
+// pushes it (W3 has no such type): the connector that reads interchanges
+// reports it beside what their messages say.
+const InterchangeReceived EventType = "interchange.received"
+
 // WarehouseChanged is a warehouse as its system of record describes it. No
 // system pushes it (W3 has no such type): it is read (T6).
 const WarehouseChanged EventType = "warehouse.changed"
@@ -81,6 +86,11 @@ const (
 	// ReturnMatched: a return without an order was matched to the order that it
 	// belongs to.
 	ReturnMatched EventType = "return.matched"
+	// ReferenceUnmapped: a version of the order names something that nobody has
+	// mapped; it waits, and the order is held.
+	ReferenceUnmapped EventType = "reference.unmapped"
+	// ReferenceMapped: what the order waited for has a meaning.
+	ReferenceMapped EventType = "reference.mapped"
 )
 
 // Event is a canonical fact in the past tense that a message carried. It is
@@ -212,15 +222,55 @@ type Payment struct {
 }
 
 // DocumentReport is the data of document.applied and document.rejected: a
-// target's later answer to a document it had taken (202).
+// target's later answer to a document it had taken (202). A target that does
+// not know the key names the control number that the document was written
+// with, or the order and the kind: then the oldest document of that kind that
+// the target has taken is meant.
 type DocumentReport struct {
-	Key     string         `json:"key"`
+	Key     string         `json:"key,omitzero"`
+	Control int64          `json:"control,omitzero"`
+	Order   string         `json:"order,omitzero"`
+	Kind    Kind           `json:"kind,omitzero"`
 	Version int64          `json:"version,omitzero"`
 	Ref     string         `json:"ref,omitzero"`
 	N       int64          `json:"n,omitzero"`
 	Result  jsontext.Value `json:"result,omitzero"`
 	Problem *Problem       `json:"problem,omitzero"`
 	Unknown jsontext.Value `json:",embed"`
+}
+
+// Interchange is the data of interchange.received: what came in, whether it was
+// accepted, and what its sender is owed in answer.
+type Interchange struct {
+	Interchange string               `json:"interchange"` // unique per source: its parties' control number and what tells two of one number apart
+	Standard    string               `json:"standard"`    // X12
+	Control     string               `json:"control"`     // ISA13
+	Sender      string               `json:"sender"`      // qualifier/id
+	Receiver    string               `json:"receiver"`
+	Test        bool                 `json:"test,omitzero"`
+	Status      string               `json:"status"`            // accepted, accepted_with_errors, rejected
+	Problem     string               `json:"problem,omitzero"`  // what is wrong with its envelope
+	Messages    []InterchangeMessage `json:"messages,omitzero"` // those of which something is to be said
+	Received    int                  `json:"received,omitzero"` // messages in it, acknowledgments not counted
+	Answers     []InterchangeAnswer  `json:"answers,omitzero"`  // in the order in which they go
+	Unknown     jsontext.Value       `json:",embed"`
+}
+
+// InterchangeMessage is a message that was not accepted as it is, or of which
+// nothing was taken.
+type InterchangeMessage struct {
+	Set     string   `json:"set"`
+	Control string   `json:"control"`
+	Status  string   `json:"status"`
+	Events  int      `json:"events,omitzero"`  // that it became
+	Reasons []string `json:"reasons,omitzero"` // in words, with codes and positions
+}
+
+// InterchangeAnswer is an acknowledgment without its own control numbers: they
+// are reserved where it is stored.
+type InterchangeAnswer struct {
+	Set  string `json:"set"` // 997, 999, TA1
+	Text string `json:"text"`
 }
 
 // Entity is the data of item.changed, customer.changed, price.changed and

@@ -25,7 +25,7 @@ func Unmarshal(b []byte, v any) error { return json.Unmarshal(b, v) }
 // same content in another field order or spacing has the same digest.
 func ContentDigest(data []byte) ([32]byte, error) {
 	v := jsontext.Value(data).Clone()
-	if err := v.Canonicalize(); err != nil {
+	if err := v.Canonicalize(jsontext.AllowDuplicateNames(true)); err != nil {
 		return [32]byte{}, fmt.Errorf("canonical form (RFC 8785) of the fact: %w", err)
 	}
 	return sha256.Sum256(v), nil

@@ -34,6 +34,10 @@ const (
 	LineFee     LineKind = "fee"
 	LineService LineKind = "service"
 	LineDeposit LineKind = "deposit"
+	// LineKit is a line that is sold as one and made up of components, which are
+	// lines of their own: they are picked, shipped and posted, and the kit is
+	// counted by them. A kit whose components nobody states is goods.
+	LineKit LineKind = "kit"
 )
 
 // Order is an order as one of its versions states it: the data of order.placed
@@ -70,16 +74,53 @@ type Order struct {
 // OrderLine is one line of an order. Line is its identity for ever: through
 // changes, splits and substitutions.
 type OrderLine struct {
-	Line        string         `json:"line"`
-	SKU         string         `json:"sku,omitzero"`
-	Qty         Decimal        `json:"qty"`
-	UOM         string         `json:"uom,omitzero"` // UN/ECE Rec 20 code or the systems' common alias
-	Price       Decimal        `json:"price,omitzero"`
-	Kind        LineKind       `json:"kind,omitzero"` // empty means stock
-	CustomerSKU string         `json:"customer_sku,omitzero"`
+	Line        string   `json:"line"`
+	SKU         string   `json:"sku,omitzero"`
+	Qty         Decimal  `json:"qty"`
+	UOM         string   `json:"uom,omitzero"` // UN/ECE Rec 20 code or the systems' common alias
+	Price       Decimal  `json:"price,omitzero"`
+	Kind        LineKind `json:"kind,omitzero"` // empty means stock
+	CustomerSKU string   `json:"customer_sku,omitzero"`
+	Description string   `json:"description,omitzero"`
+	// Kit is what one of the line's unit is made up of; absent where the line is
+	// no kit, or the item's record says it.
+	Kit *Kit `json:"kit,omitzero"`
+	// Parent is the kit's line, of a component's line.
+	Parent  string         `json:"parent,omitzero"`
+	Unknown jsontext.Value `json:",embed"`
+}
+
+// Kit says what one of an item is made up of, and when it is invoiced. A
+// component that is a kit itself is one article here.
+type Kit struct {
+	Components []Component    `json:"components"`
+	Invoice    KitRule        `json:"invoice,omitzero"` // empty means on_complete
+	Unknown    jsontext.Value `json:",embed"`
+}
+
+// Component is an article of a kit.
+type Component struct {
+	// Line is the component's line in its order; empty: the kit's, "~" and the
+	// component's place in the list, from 1. Of an item's record it is not read.
+	Line        string         `json:"line,omitzero"`
+	SKU         string         `json:"sku"`
+	Qty         Decimal        `json:"qty"` // in one kit
+	UOM         string         `json:"uom,omitzero"`
+	Price       Decimal        `json:"price,omitzero"` // of by_component, for one of UOM
 	Description string         `json:"description,omitzero"`
 	Unknown     jsontext.Value `json:",embed"`
 }
+
+// KitRule says when a kit is invoiced.
+type KitRule string
+
+// The rules of kits. Never are more kits invoiced than the components that left
+// allow.
+const (
+	KitOnComplete  KitRule = "on_complete"  // when all components of a kit have left
+	KitOnFirst     KitRule = "on_first"     // when the first component of a kit has left
+	KitByComponent KitRule = "by_component" // each component at its own price; without one for each, on_complete
+)
 
 // IsStock reports whether the line is goods: released, shipped and posted.
 func (l OrderLine) IsStock() bool { return l.Kind == "" || l.Kind == LineStock }
@@ -144,6 +185,7 @@ type Item struct {
 	BaseUOM string         `json:"base_uom,omitzero"`
 	UOMs    []UOM          `json:"uoms,omitzero"`
 	Status  string         `json:"status,omitzero"`
+	Kit     *Kit           `json:"kit,omitzero"` // what one base unit is made up of
 	Unknown jsontext.Value `json:",embed"`
 }
 

@@ -44,6 +44,9 @@ type Outcome struct {
 	// RetryAfter is the time until which no request may go to the target, with
 	// Throttled; zero where the target named none.
 	RetryAfter time.Time
+	// AckWithin, with Pending: how long the acknowledgment may take; 0: as long
+	// as the configuration gives every system.
+	AckWithin time.Duration
 	// AskFirst, with Refused: look the key up before believing the refusal
 	// (a 409 of an unknown code).
 	AskFirst bool

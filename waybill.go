@@ -55,6 +55,8 @@ const (
 	FlowReceipt    FlowKind = "receipt"
 	FlowItem       FlowKind = "item"
 	FlowCustomer   FlowKind = "customer"
+	// FlowInterchange is an EDI interchange that came in, with what answers it.
+	FlowInterchange FlowKind = "interchange"
 )
 
 // Lane names the ordered queue of a waybill, as the header Waybill-Lane and

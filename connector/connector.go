@@ -43,6 +43,10 @@ type Manifest struct {
 	// tags and fulfilments included. A newer version with the same content is
 	// no change of the order then.
 	Restates bool
+	// Numbered: what goes to the system carries numbers that count up. The next
+	// one is reserved in the commit that stores the bytes ([waybill.Document]
+	// has it as Control): a repetition has the same, and none is given twice.
+	Numbered bool
 	Settings []Setting
 	// Files: it exchanges files with the system, so the configuration names a
 	// place for them.
@@ -72,10 +76,18 @@ type Env struct {
 	OrderPrefix   string   // of a channel's orders (system contract G4)
 	Settings      map[string]string
 	Files         Files        // where files are exchanged; nil: the configuration names no place
+	Book          Book         // what orders are now; nil: nobody knows
 	Client        *http.Client // never repeats a request, never follows a redirect, obeys the egress rules
 	Now           func() time.Time
 	Log           *slog.Logger
 	Observe       bool // open for reading payloads only: credentials may be missing
+}
+
+// Book answers what an order is now, for messages that state differences only.
+type Book interface {
+	// Order is the version in force of the order with that name; nil where it is
+	// not known. It is not to be changed.
+	Order(ref string) *waybill.Order
 }
 
 // Connector is what one system can do; nil fields are what it can't.
@@ -181,7 +193,14 @@ func (u *Untranslatable) Error() string {
 type Rendered struct {
 	Body        []byte
 	ContentType string
+	// Doubts are what a person should know of the document although it goes out:
+	// each is raised as an exception of its order.
+	Doubts []string
 }
+
+// ProofMismatch is the code of a [waybill.Error] of a Renderer that holds back
+// a document because it contradicts what was told or packed before.
+const ProofMismatch = "proof_mismatch"
 
 // Renderer turns a document into bytes. It is pure, so that every attempt and
 // every rebuilt database sends the same.

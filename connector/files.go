@@ -86,6 +86,10 @@ const (
 	SameContent Sameness = "content"
 	// SameName: equal names. The same name with other bytes is rejected.
 	SameName Sameness = "name"
+	// SameMessage: files don't matter; a message is the same as an earlier one
+	// by its [Part] ID, which is unique in the system. The same ID with other
+	// bytes is an exception, and nothing of it is taken.
+	SameMessage Sameness = "message"
 )
 
 // DroppedFile is a file that is being read: its bytes no longer change.

@@ -60,7 +60,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
 	root.AddCommand(demoCommand(), initCommand(), serveCommand(), configCommand(), traceCommand(),
 		translateCommand(), mappingCommand(), verifyCommand(), auditCommand(), backupCommand(), restoreCommand(), moveCommand(), doctorCommand(),
-		reconcileCommand(), replayCommand(), kpiCommand(), schemaCommand(), ediCommand(), routesCommand(), docsCommand(), versionCommand())
+		reconcileCommand(), ownershipCommand(), identityCommand(), replayCommand(), kpiCommand(), schemaCommand(), ediCommand(), routesCommand(), simCommand(), docsCommand(), versionCommand())
 	verb, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:

@@ -42,6 +42,7 @@ type node struct {
 	policy  *process.Policy
 	alerts  *alerter
 	data    string
+	book    connector.Book
 	places  []*transport.SFTP // of the configuration in force
 	former  []*transport.SFTP // of those before, still in use
 }
@@ -50,6 +51,7 @@ type node struct {
 // systems; nil is the network, with the configuration's egress rules.
 func openNode(ctx context.Context, cfg *config.Config, data string, transport http.RoundTripper, log *slog.Logger) (*node, error) {
 	n := &node{cfg: cfg, log: log, data: data}
+	n.book = book{ctx: context.WithoutCancel(ctx), store: func() store.Store { return n.store }, policy: func() *process.Policy { return n.policy }}
 	n.clients = func(c *config.Config) *http.Client {
 		if transport != nil {
 			return &http.Client{Transport: transport,
@@ -75,8 +77,8 @@ func openNode(ctx context.Context, cfg *config.Config, data string, transport ht
 	n.alerts = newAlerter(n.clients(cfg), cfg.Notify, log)
 	n.engine = engine.New(engine.Options{
 		Store: db, Policy: conf.Policy, Systems: conf.Systems, Timing: conf.Timing, Milestones: conf.Milestones,
-		MasterData: conf.MasterData,
-		Replica:    replica, Log: log, Chance: rand.Float64, Notify: n.alerts.tell,
+		MasterData: conf.MasterData, Ownership: conf.Ownership,
+		Replica: replica, Log: log, Chance: rand.Float64, Notify: n.alerts.tell,
 	})
 	if err := n.engine.Start(ctx); err != nil {
 		return nil, errors.Join(err, db.Close())
@@ -95,6 +97,9 @@ func (n *node) configuration(cfg *config.Config) (engine.Configuration, error) {
 		BackoffMax: cfg.Timing.BackoffMax, AckDeadline: cfg.Timing.AckDeadline,
 		HoldRecheck: cfg.Policy.HoldRecheck, ProbeEvery: probeEvery,
 	}}
+	if c.Ownership, err = cfg.Matrix(); err != nil {
+		return c, err
+	}
 	client := n.clients(cfg)
 	registry := all.Registry()
 	for _, name := range cfg.SystemNames() {
@@ -106,7 +111,7 @@ func (n *node) configuration(cfg *config.Config) (engine.Configuration, error) {
 		if err != nil {
 			return c, err
 		}
-		opened, err := openSystemAt(s, registry[s.Connector], client, files, n.log)
+		opened, err := openSystemAt(s, registry[s.Connector], client, files, n.book, n.log)
 		if err != nil {
 			return c, err
 		}
@@ -121,12 +126,12 @@ func (n *node) configuration(cfg *config.Config) (engine.Configuration, error) {
 // openSystem opens a system without the place where files are exchanged with
 // it, for work that takes none.
 func openSystem(s *config.System, m connector.Manifest, client *http.Client, log *slog.Logger) (engine.System, error) {
-	return openSystemAt(s, m, client, nil, log)
+	return openSystemAt(s, m, client, nil, nil, log)
 }
 
-func openSystemAt(s *config.System, m connector.Manifest, client *http.Client, files connector.Files, log *slog.Logger) (engine.System, error) {
+func openSystemAt(s *config.System, m connector.Manifest, client *http.Client, files connector.Files, orders connector.Book, log *slog.Logger) (engine.System, error) {
 	env := s.Env(client, time.Now, log.With("system", s.Name))
-	env.Files = files
+	env.Files, env.Book = files, orders
 	conn, err := m.Open(env)
 	if err != nil {
 		return engine.System{}, fmt.Errorf("open system %s: %w", s.Name, err)
@@ -135,7 +140,7 @@ func openSystemAt(s *config.System, m connector.Manifest, client *http.Client, f
 		conn.Deliverer, conn.Renderer, conn.Inquirer, conn.Prober, conn.Poller = nil, nil, nil, nil, nil
 	}
 	return engine.System{Name: s.Name, Role: s.Role, Manifest: conn.Described.Of(m), Conn: conn, Concurrency: s.Budget.Concurrency,
-		Rate: s.Budget.RatePerSecond, Burst: s.Budget.Burst}, nil
+		Rate: s.Budget.RatePerSecond, Burst: s.Budget.Burst, Identity: s.Identity}, nil
 }
 
 // policyOf is the part of the configuration that decisions depend on.
@@ -155,9 +160,10 @@ func policyOf(cfg *config.Config) *process.Policy {
 			continue
 		}
 		// A channel that is off keeps its prefix: its open orders stay its own.
-		m := registry[s.Connector]
+		m := s.Described.Of(registry[s.Connector])
 		documents := s.TakesDocuments() && !m.NoChannelDocuments
 		p.Channels[name] = process.Channel{Prefix: s.OrderPrefix, Restates: m.Restates, Documents: documents, Captures: s.Captures,
+			Invoices:     documents && s.Described != nil && slices.Contains(m.Accepts, waybill.InvoiceNotice),
 			OwnReturns:   !slices.Contains(m.Accepts, waybill.RefundNotice),
 			Availability: documents && slices.Contains(m.Accepts, waybill.InventoryAvailability)}
 	}

@@ -45,10 +45,11 @@ qqqqqqqqqqqqqqqqqq: 1
 company: {qqqqqqqqqqqqqqqqqq: 1}
 database: {qqqqqqqqqqqqqqqqqq: 1}
 api: {keys: [{qqqqqqqqqqqqqqqqqq: 1}], qqqqqqqqqqqqqqqqqq: 1}
-systems: {NAME: {connector: contract, budget: {qqqqqqqqqqqqqqqqqq: 1}, sftp: {qqqqqqqqqqqqqqqqqq: 1}, qqqqqqqqqqqqqqqqqq: 1}}
+systems: {NAME: {connector: contract, budget: {qqqqqqqqqqqqqqqqqq: 1}, sftp: {qqqqqqqqqqqqqqqqqq: 1}, identity: {qqqqqqqqqqqqqqqqqq: 1}, qqqqqqqqqqqqqqqqqq: 1}}
 policy: {qqqqqqqqqqqqqqqqqq: 1}
 timing: {qqqqqqqqqqqqqqqqqq: 1}
 master_data: {qqqqqqqqqqqqqqqqqq: 1}
+ownership: [{qqqqqqqqqqqqqqqqqq: 1}]
 milestones: [{qqqqqqqqqqqqqqqqqq: 1}]
 notify: {NAME: {qqqqqqqqqqqqqqqqqq: 1}}
 egress: {qqqqqqqqqqqqqqqqqq: 1}
@@ -128,6 +129,7 @@ func TestReference_Exceptions(t *testing.T) {
 		}
 	}
 	codes = append(codes, matches(sourceOf(t, "internal/process"), `refusal\("([a-z_]+)"`)...)
+	codes = append(codes, matches(sourceOf(t, "internal/identity"), `Code: "([a-z_]+)"`)...)
 	codes = append(codes, "reason_missing", "ref_missing", "document_missing", "document_invalid", "internal")
 	var documented []string
 	for _, row := range matches(between(page, "## Codes", "\x00"), "(?m)^\\| \\d{3} \\| ([^|]+) \\|") {

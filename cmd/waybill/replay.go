@@ -20,6 +20,7 @@ import (
 	"github.com/waybillhq/waybill/internal/auth"
 	"github.com/waybillhq/waybill/internal/config"
 	"github.com/waybillhq/waybill/internal/egress"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/replay"
 )
 
@@ -105,7 +106,7 @@ func replayDry(ctx context.Context, f fileFlags, cfg *config.Config, req replay.
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	conf := replay.Configuration{Policy: policyOf(cfg), Translators: map[string]connector.Translator{}}
+	conf := replay.Configuration{Policy: policyOf(cfg), Translators: map[string]connector.Translator{}, Identity: map[string]identity.Profile{}}
 	client := egress.Client(egress.Options{Allow: cfg.Egress.Allow})
 	for _, name := range cfg.SystemNames() {
 		s := cfg.Systems[name]
@@ -116,6 +117,7 @@ func replayDry(ctx context.Context, f fileFlags, cfg *config.Config, req replay.
 		if err != nil {
 			return nil, err
 		}
+		conf.Identity[name] = s.Identity
 		if opened.Conn.Translator != nil {
 			conf.Translators[name] = opened.Conn.Translator
 		}
@@ -181,7 +183,7 @@ func apiOf(cfg *config.Config, url string) (*apiClient, error) {
 			return &apiClient{base: strings.TrimSuffix(url, "/"), key: k.Key.Reveal()}, nil
 		}
 	}
-	return nil, usagef("%s: no key of the API has the role integrator, which a live replay needs", cfg.File)
+	return nil, usagef("%s: no key of the API has the role integrator, which this needs", cfg.File)
 }
 
 func (a *apiClient) call(ctx context.Context, method, path string, body, into any) error {
@@ -192,12 +194,17 @@ func (a *apiClient) call(ctx context.Context, method, path string, body, into an
 			return fmt.Errorf("write the request: %w", err)
 		}
 	}
-	req, err := http.NewRequestWithContext(ctx, method, a.base+path, bytes.NewReader(data))
+	return a.send(ctx, method, path, "application/json", bytes.NewReader(data), into)
+}
+
+// send calls the API with a body of some type, and reads the answer's JSON.
+func (a *apiClient) send(ctx context.Context, method, path, contentType string, body io.Reader, into any) error {
+	req, err := http.NewRequestWithContext(ctx, method, a.base+path, body)
 	if err != nil {
 		return fmt.Errorf("call %s: %w", a.base, err)
 	}
 	req.Header.Set("Authorization", "Bearer "+a.key)
-	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Content-Type", contentType)
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return fmt.Errorf("call the installation at %s: %w; start it, or name its address with --url", a.base, err)

@@ -13,6 +13,7 @@ import (
 	"github.com/waybillhq/waybill/internal/auth"
 	"github.com/waybillhq/waybill/internal/desk"
 	"github.com/waybillhq/waybill/internal/engine"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/intake"
 	"github.com/waybillhq/waybill/internal/reconcile"
 	"github.com/waybillhq/waybill/internal/replay"
@@ -79,6 +80,10 @@ func (s *site) build(n *node) error {
 	if err != nil {
 		return err
 	}
+	owners, err := n.cfg.Matrix()
+	if err != nil {
+		return err
+	}
 	keys := auth.NewKeys(n.cfg.Keys)
 	towerOptions := tower.Options{Version: buildVersion(), Environment: s.opt.environment, Log: n.log}
 	if !s.opt.open {
@@ -92,9 +97,9 @@ func (s *site) build(n *node) error {
 		Intake: intake.New(intake.Options{Keeper: n.engine, Systems: n.systems, MaxBody: n.cfg.Limits.MaxBody,
 			Log: n.log, Observe: s.metrics.Push}),
 		Reconciler: reconcile.NewRunner(n.store, n.books()),
-		Replayer:   s.replays,
-		Pages:      tower.New(s.desk, towerOptions),
-		Version:    buildVersion(), Replica: strconv.Itoa(os.Getpid()), ConfigRev: rev, Log: n.log,
+		Replayer:   s.replays, Ownership: owners,
+		Pages:   tower.New(s.desk, towerOptions),
+		Version: buildVersion(), Replica: strconv.Itoa(os.Getpid()), ConfigRev: rev, Log: n.log,
 	})
 	if err != nil {
 		return err
@@ -116,8 +121,9 @@ func (n *node) books() []reconcile.System {
 
 // readings are what messages are read again with.
 func (n *node) readings() replay.Configuration {
-	c := replay.Configuration{Policy: n.policy, Translators: map[string]connector.Translator{}}
+	c := replay.Configuration{Policy: n.policy, Translators: map[string]connector.Translator{}, Identity: map[string]identity.Profile{}}
 	for _, s := range n.systems {
+		c.Identity[s.Name] = s.Identity
 		if s.Conn.Translator != nil {
 			c.Translators[s.Name] = s.Conn.Translator
 		}

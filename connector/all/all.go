@@ -4,6 +4,7 @@ package all
 import (
 	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/connector/contract"
+	"github.com/waybillhq/waybill/connector/edi"
 	"github.com/waybillhq/waybill/connector/file"
 	"github.com/waybillhq/waybill/connector/orders"
 	"github.com/waybillhq/waybill/connector/rest"
@@ -14,6 +15,7 @@ import (
 func Registry() connector.Registry {
 	return mustRegister(
 		contract.Manifest(),
+		edi.Manifest(),
 		file.Manifest(),
 		orders.Manifest(),
 		rest.Manifest(),

@@ -43,7 +43,7 @@ func (w *writing) acknowledgment() error {
 }
 
 // reference shortens our own number to what element 127 may have in 004010.
-func reference(v string) string { return v[:min(len(v), 30)] }
+func reference(v string) string { return outward(v[:min(len(v), 30)]) }
 
 func (w *writing) answeredLine(l waybill.OrderLine, a waybill.DocumentLine) error {
 	c, unit, err := w.line(waybill.DocumentLine{Line: l.Line, SKU: l.SKU, UOM: l.UOM})
@@ -70,7 +70,7 @@ func (w *writing) answeredLine(l waybill.OrderLine, a waybill.DocumentLine) erro
 }
 
 // number20 is a line number as element 350 takes it.
-func number20(line string) string { return line[:min(len(line), 20)] }
+func number20(line string) string { return outward(line[:min(len(line), 20)]) }
 
 // priced leaves an absent price out.
 func priced(d waybill.Decimal) string {
@@ -264,7 +264,7 @@ func (w *writing) warehouseOrder() error {
 	if len(po) > 22 {
 		po = ""
 	}
-	w.add("W05", status, order, po)
+	w.add("W05", status, outward(order), po)
 	if w.p.Warehouse != "" {
 		w.party("WH", &waybill.Party{ID: w.p.Warehouse, Name: w.p.Warehouse})
 	}
@@ -319,7 +319,7 @@ func (w *writing) warehouseLines() error {
 			return fmt.Errorf("line %s: %w", l.Line, err)
 		}
 		w.add("LX", count(i+1))
-		w.add("W01", l.Qty.String(), unit, "", "VN", l.SKU)
+		w.add("W01", l.Qty.String(), unit, "", "VN", outward(l.SKU))
 		w.add("N9", "LI", reference(l.Line)) // comes back with the 945 and finds the line
 		total = total.Add(l.Qty)
 	}
@@ -347,7 +347,7 @@ func (w *writing) availability() error {
 		if err != nil {
 			return fmt.Errorf("line %s: %w", l.Line, err)
 		}
-		w.add("LIN", count(i+1), "VN", l.SKU)
+		w.add("LIN", count(i+1), "VN", outward(l.SKU))
 		w.add("QTY", "33", l.Qty.String(), unit)
 	}
 	w.add("CTT", count(len(w.j.Document.Lines)))

@@ -8,21 +8,15 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/edi/x12"
 )
-
-// Book answers what an order is now. Sets that change an order by its lines, or
-// name items where Waybill names lines, are completed from it.
-type Book interface {
-	// Order is the version in force, nil where the order is not known.
-	Order(ref string) *waybill.Order
-}
 
 // Translator turns transaction sets into events. It is pure: the same set, read
 // with the same profile and book, gives the same events.
 type Translator struct {
 	Profile *Profile
-	Book    Book // nil: no order is known
+	Book    connector.Book // nil: no order is known; completes sets that state differences
 }
 
 // Translation is what a set says: events in their order, and in words what a
@@ -73,7 +67,7 @@ func (t *Translator) Translate(m *x12.Message) (Translation, error) {
 // reading is one set on its way into the model.
 type reading struct {
 	p    *Partner
-	book Book
+	book connector.Book
 	m    *x12.Message
 	zone *time.Location
 	out  Translation
@@ -238,7 +232,15 @@ func (r *reading) item(ids []ref) (sku, buyers string) {
 	if sku == "" && len(ids) > 0 {
 		sku = ids[0].Value
 	}
-	return id(sku), buyers
+	return asID(sku), buyers
+}
+
+// asID takes an id of ours that comes back, or makes one of any other text.
+func asID(v string) string {
+	if own := inward(strings.TrimSpace(v)); strings.Contains(v, theirs) && waybill.ValidID(own) {
+		return own
+	}
+	return id(v)
 }
 
 // party is an N1 loop.

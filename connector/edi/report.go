@@ -204,7 +204,7 @@ func faultReport(list []x12.Fault) []wire.Fault {
 }
 
 // History is what came before: the interchanges and the orders of earlier
-// files. It is a [Book] and an [x12.Memory].
+// files. It is a [connector.Book] and an [x12.Memory].
 type History struct {
 	interchanges map[string][][32]byte
 	orders       map[string]*waybill.Order

@@ -100,7 +100,7 @@ func (o *shipmentReading) segment(x x12.Segment, at int) {
 }
 
 func (o *shipmentReading) head(x x12.Segment) {
-	o.own, o.day = x.Element(2), x.Element(3)
+	o.own, o.day = inward(x.Element(2)), x.Element(3)
 	o.s.Order = o.own
 	if !waybill.ValidID(o.own) { // not as we sent it, or not sent by us
 		o.s.Order = id(named(o.own, x.Element(6)))
@@ -199,7 +199,7 @@ func (o *shipmentReading) lineOf(sku, buyers string, qty waybill.Decimal, at int
 			break
 		}
 		if x.ID() == "N9" && (x.Element(1) == "LI" || x.Element(1) == "FJ") {
-			return id(x.Element(2))
+			return asID(x.Element(2))
 		}
 	}
 	found := -1

@@ -50,7 +50,7 @@ func (p *Partner) Render(j Job) (Rendered, error) {
 		err = w.cancellationAnswer()
 	case waybill.Fulfilment, waybill.FulfilmentUpdate:
 		err = w.shipNotice()
-	case waybill.Invoice:
+	case waybill.Invoice, waybill.InvoiceNotice:
 		err = w.invoice()
 	case waybill.WarehouseOrder, waybill.WarehouseOrderChange, waybill.WarehouseOrderCancel:
 		err = w.warehouseOrder()
@@ -122,7 +122,7 @@ func (w *writing) readContext() {
 			}
 		}
 		if len(c.IDs) == 0 {
-			c.IDs = []ref{{Qualifier: "VN", Value: l.SKU}}
+			c.IDs = []ref{{Qualifier: "VN", Value: outward(l.SKU)}}
 		}
 		w.lines[l.Line] = c
 	}
@@ -271,7 +271,7 @@ func ids(of []ref) []string {
 func (w *writing) line(l waybill.DocumentLine) (lineContext, string, error) {
 	c, ok := w.lines[l.Line]
 	if !ok {
-		c = lineContext{OrderLine: waybill.OrderLine{Line: l.Line, SKU: l.SKU, Qty: l.Qty, UOM: l.UOM}, IDs: []ref{{Qualifier: "VN", Value: l.SKU}}}
+		c = lineContext{OrderLine: waybill.OrderLine{Line: l.Line, SKU: l.SKU, Qty: l.Qty, UOM: l.UOM}, IDs: []ref{{Qualifier: "VN", Value: outward(l.SKU)}}}
 	}
 	unit, err := w.p.unitOut(named(l.UOM, c.UOM))
 	if err != nil {
@@ -279,6 +279,14 @@ func (w *writing) line(l waybill.DocumentLine) (lineContext, string, error) {
 	}
 	return c, unit, nil
 }
+
+// Ids of ours may hold "~", which ends most partners' segments. On the wire it
+// is "!", which no id of ours can hold, and comes back as it was.
+const ours, theirs = "~", "!"
+
+func outward(id string) string { return strings.ReplaceAll(id, ours, theirs) }
+
+func inward(v string) string { return strings.ReplaceAll(v, theirs, ours) }
 
 // cents writes an amount with two implied decimals (type N2).
 func cents(d waybill.Decimal) string {

@@ -156,7 +156,7 @@ func topicOf(body []byte) (string, []byte, error) {
 
 // decode reads one JSON value; its errors name the field by JSON Pointer.
 func decode(body []byte, v any) error {
-	err := json.Unmarshal(body, v)
+	err := json.Unmarshal(body, v, jsontext.AllowDuplicateNames(true)) // Receive has refused them
 	if err == nil {
 		return nil
 	}

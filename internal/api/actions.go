@@ -13,6 +13,7 @@ import (
 	"github.com/waybillhq/waybill/internal/auth"
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/process"
 )
 
@@ -24,6 +25,10 @@ type actionBody struct {
 	// Document is an edit's: lines, and members of data, to put in place of those
 	// that were turned down.
 	Document *process.Edited `json:"document,omitzero"`
+	// What the reference of an exception means, to map it.
+	Canonical  string          `json:"canonical,omitzero"`
+	Multiplier waybill.Decimal `json:"multiplier,omitzero"`
+	Unit       string          `json:"unit,omitzero"`
 }
 
 // done answers an action that was carried out and committed.
@@ -46,8 +51,8 @@ type failure struct {
 
 // What can be done, by what it is done to.
 var (
-	exceptionActions = []string{"retry", "skip", "settle", "resume", "close", "match"}
-	causeActions     = []string{"retry", "skip", "resume", "close"}
+	exceptionActions = []string{"retry", "skip", "settle", "resume", "close", "match", "map", "take", "decline"}
+	causeActions     = []string{"retry", "skip", "resume", "close", "take", "decline"}
 	deliveryActions  = []string{"retry", "skip", "settle", "edit", "compensate"}
 	orderActions     = []string{"recheck", "hold", "release", "release_backorder", "cancel"}
 	systemActions    = []string{"pause", "resume"}
@@ -87,7 +92,7 @@ func (a *API) act(c *call, object engine.Object, name, action string) error {
 		return err
 	}
 	cmd := engine.Command{Actor: c.actor.Name, Object: object, Name: name, Action: action, Reason: body.Reason, Ref: body.Ref, Order: body.Order,
-		Document: body.Document}
+		Document: body.Document, Mapping: identity.Mapping{Canonical: body.Canonical, Multiplier: body.Multiplier, Unit: body.Unit}}
 	if object == engine.ToException {
 		var err error
 		if cmd.ID, err = number(name, exceptionPrefix, "exception"); err != nil {

@@ -20,8 +20,10 @@ import (
 	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/auth"
+	"github.com/waybillhq/waybill/internal/crossref"
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/intake"
+	"github.com/waybillhq/waybill/internal/ownership"
 	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
 	"github.com/waybillhq/waybill/internal/trace"
@@ -30,6 +32,7 @@ import (
 // Engine is what the API asks and tells the engine.
 type Engine interface {
 	Do(ctx context.Context, c engine.Command) error
+	Map(ctx context.Context, r engine.Remap) (engine.Mapped, error)
 	Status(ctx context.Context) (engine.Status, error)
 	Ready() (bool, []string)
 	Stats() *engine.Stats
@@ -39,7 +42,9 @@ type Engine interface {
 type Store interface {
 	trace.Reader
 	audit.Reader
+	crossref.Reader
 	Statistics() store.Statistics
+	Setting(ctx context.Context, name string) (string, error)
 }
 
 // Reconciler compares a system's books with what happened (C9). Start begins
@@ -57,10 +62,11 @@ type Deps struct {
 	Trace      *trace.Service
 	Intake     *intake.Intake
 	Keys       *auth.Keys
-	Metrics    *Metrics     // nil: nothing is measured of the intake
-	Reconciler Reconciler   // nil: the routes of C9 are not there
-	Replayer   Replayer     // nil: the routes of C8 are not there
-	Pages      http.Handler // takes every path that is not the API's; nil: those are 404
+	Metrics    *Metrics          // nil: nothing is measured of the intake
+	Reconciler Reconciler        // nil: the routes of C9 are not there
+	Replayer   Replayer          // nil: the routes of C8 are not there
+	Ownership  *ownership.Matrix // nil: nobody owns anything
+	Pages      http.Handler      // takes every path that is not the API's; nil: those are 404
 	Version    string
 	Replica    string
 	ConfigRev  string
@@ -207,7 +213,7 @@ func (a *API) unknown(w http.ResponseWriter, r *http.Request) {
 
 // methods lists what a path takes.
 func (a *API) methods(r *http.Request) (allowed []string) {
-	for _, m := range []string{http.MethodGet, http.MethodPost} {
+	for _, m := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 		probe := &http.Request{Method: m, URL: r.URL, Host: r.Host}
 		if _, pattern := a.mux.Handler(probe); strings.HasPrefix(pattern, m+" ") {
 			allowed = append(allowed, m)
@@ -249,6 +255,8 @@ func statusOf(code string) int {
 	switch code {
 	case "not_found":
 		return http.StatusNotFound
+	case "invalid", "too_many", "too_long":
+		return http.StatusBadRequest
 	case "reason_missing", "ref_missing", "document_missing", "window_missing", "window_empty":
 		return http.StatusBadRequest
 	case process.CodeEdit:

@@ -102,6 +102,11 @@ type tired struct{ err error }
 // Do implements api.Engine.
 func (e tired) Do(context.Context, engine.Command) error { return e.err }
 
+// Map implements api.Engine.
+func (e tired) Map(context.Context, engine.Remap) (engine.Mapped, error) {
+	return engine.Mapped{}, e.err
+}
+
 // Status implements api.Engine.
 func (e tired) Status(context.Context) (engine.Status, error) { return engine.Status{}, e.err }
 

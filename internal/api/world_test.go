@@ -25,6 +25,7 @@ import (
 	"github.com/waybillhq/waybill/internal/api"
 	"github.com/waybillhq/waybill/internal/auth"
 	"github.com/waybillhq/waybill/internal/engine"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/intake"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/process"
@@ -64,7 +65,7 @@ func newWorld(t *testing.T, opts ...option) *world {
 	w.engine = engine.New(engine.Options{
 		Store: st, Replica: "r1", Log: slog.New(slog.DiscardHandler), Chance: func() float64 { return 0.5 },
 		Policy: &process.Policy{Namespace: "test", Company: "01", ERP: "erp", WMS: "wms", HoldRecheck: time.Hour, Limbo: time.Hour,
-			Channels: map[string]process.Channel{"shop": {}, "desk": {Prefix: "api~."}}},
+			Channels: map[string]process.Channel{"shop": {}, "desk": {Prefix: "api~."}, "market": {Prefix: "mk~."}}},
 		Timing: lane.Timing{Deadline: time.Minute, Settle: time.Second, BackoffMin: time.Millisecond, BackoffMax: time.Millisecond,
 			AckDeadline: time.Hour, HoldRecheck: time.Hour, ProbeEvery: time.Hour},
 		Systems: w.systems(),
@@ -121,6 +122,9 @@ func (w *world) systems() []engine.System {
 	}
 	all := []engine.System{open(contract.Manifest(), "shop", waybill.RoleChannel, ""),
 		open(orders.Manifest(), "desk", waybill.RoleChannel, "api~.")}
+	market := open(contract.Manifest(), "market", waybill.RoleChannel, "mk~.") // it has its own numbers for items
+	market.Identity = identity.Profile{identity.Item: true}
+	all = append(all, market)
 	for _, name := range []string{"erp", "wms"} {
 		s := open(contract.Manifest(), name, waybill.Role(name), "")
 		s.Conn.Deliverer, s.Conn.Inquirer, s.Conn.Prober = w.targets[name], w.targets[name], nil

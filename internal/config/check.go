@@ -42,6 +42,7 @@ func (c *Config) Check() Problems {
 	k.systems()
 	k.policy()
 	k.timing()
+	k.ownership()
 	k.milestones()
 	k.notify()
 	k.limits()

@@ -19,6 +19,8 @@ import (
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/internal/auth"
+	"github.com/waybillhq/waybill/internal/identity"
+	"github.com/waybillhq/waybill/internal/ownership"
 	"github.com/waybillhq/waybill/internal/secret"
 )
 
@@ -37,6 +39,7 @@ type Config struct {
 	Policy      Policy             //
 	Timing      Timing             //
 	MasterData  MasterData         //
+	Ownership   []ownership.Rule   // in the order of the file
 	Milestones  []Milestone        //
 	Notify      map[string]*Notify // by name
 	Egress      Egress             //
@@ -90,6 +93,7 @@ type System struct {
 	Mode           Mode
 	Budget         Budget
 	Settings       map[string]string // of the connector, with its defaults
+	Identity       identity.Profile  `json:",omitempty"` // what the system names in its own terms; nil: nothing
 	// Described is what the file says that describes the system; nil where its
 	// connector needs none.
 	Described *connector.Description

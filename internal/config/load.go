@@ -96,6 +96,7 @@ func (c *Config) load(top *section) {
 	master := top.sub("master_data")
 	c.MasterData.Every = master.duration("every", p.masterData)
 	master.close()
+	c.loadOwnership(top)
 	c.loadMilestones(top)
 	c.loadNotify(top)
 	c.loadEgress(top.sub("egress"))
@@ -160,6 +161,7 @@ func (c *Config) loadSystem(name string, s *section) *System {
 		Token:       s.secret("token"),
 		OrderPrefix: s.text("order_prefix", ""),
 		Captures:    s.flag("captures"),
+		Identity:    loadIdentity(s.sub("identity")),
 		Mode:        Mode(s.text("mode", string(Live))),
 		Settings:    map[string]string{},
 	}

@@ -49,6 +49,13 @@ var causes = map[string]cause{
 	"recall_refused":     {"A warehouse order that can't be taken back", "Undone", "bad", "Have the warehouse stop it by hand, or let it ship.", waybill.RoleWMS},
 	"undone_order_afoot": {"Goods move for an order that was taken back", "Undone", "bad", "Compensate the warehouse order too, or recheck the order.", waybill.RoleERP},
 
+	"ownership_proposal": {"Values proposed by who does not own them", "Ownership", "warn", "Take each or decline it. What is taken has to be entered in its system of record too.", ""},
+	"ownership_refused":  {"Values written by who does not own them", "Ownership", "warn", "Enter what is right where it is owned, and stop the other system from sending it.", ""},
+	"ownership_flagged":  {"Values in force that their owner does not have", "Ownership", "warn", "Enter them in their system of record too, or correct them where they came from.", ""},
+
+	"unmapped":      {"Named by a system, and not mapped", "Mapping", "warn", "Say on the page Mapping what each means. One mapping releases everything that waits for it.", ""},
+	"order_awaited": {"Counted in packs of an unknown order", "Mapping", "warn", "Ask the channel for the order. What it says of it is taken in as soon as it comes.", ""},
+
 	"unmatched_return": {"Returns without an order", "Unmatched", "warn", "Find each one's order by the goods or the sender, and match them.", waybill.RoleReturns},
 
 	"message_quarantined":   {"Messages not understood", "Quarantine", "bad", "Correct the mapping and replay them, or have them sent again.", ""},
@@ -57,6 +64,11 @@ var causes = map[string]cause{
 	"waybill_set_aside":     {"An order could not be worked on", "Fault", "bad", "Run waybill verify and report what it says of the order.", ""},
 	"invoiced_over_ordered": {"More invoiced than ordered", "Quantity", "bad", "See which invoice has to be credited in the ERP.", waybill.RoleERP},
 	"poison_message":        {"A message that can't be decided on", "Fault", "bad", "Report it with the message. Nothing of it was applied.", ""},
+
+	"delayed_ack":    {"Sent by EDI, and not acknowledged in time", "Late", "warn", "Ask the partner whether it has the interchange. Retry sends the same bytes with the same number.", ""},
+	"proof_mismatch": {"Notice, cartons and invoice disagree", "Proof", "bad", "Have what is wrong reported anew, then retry all.", waybill.RoleChannel},
+	"edi_rejected":   {"EDI messages rejected or taken with errors", "EDI", "bad", "The sender is told. Agree on the correction and have it sent again.", ""},
+	"edi_not_taken":  {"EDI messages that nothing followed from", "EDI", "warn", "Correct the partner's file or ask the sender, then replay the message.", ""},
 
 	"pickup_failed": {"A folder of files can't be used", "Reading", "bad", "Mend what each names. The folder is looked at again by itself.", ""},
 	"batch_failed":  {"A file can't be written", "Writing", "bad", "Mend what each names. It is tried again by itself.", ""},

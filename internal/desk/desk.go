@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/internal/crossref"
 	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/exception"
 	"github.com/waybillhq/waybill/internal/lane"
@@ -28,6 +29,7 @@ type Store interface {
 	ledger.Reader
 	lane.Reader
 	exception.Reader
+	crossref.Reader
 }
 
 // Engine is what the pages ask and tell the engine.
@@ -35,6 +37,7 @@ type Engine interface {
 	Status(ctx context.Context) (engine.Status, error)
 	Systems(ctx context.Context) ([]engine.SystemStatus, error)
 	Do(ctx context.Context, c engine.Command) error
+	Map(ctx context.Context, r engine.Remap) (engine.Mapped, error)
 	Stats() *engine.Stats
 	Ready() (bool, []string)
 	Changes() (<-chan struct{}, func())

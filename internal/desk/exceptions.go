@@ -254,6 +254,8 @@ const (
 	actionSettle = "settle"
 	actionClose  = "close"
 	actionMatch  = "match"
+	actionTake   = "take"
+	actionLeave  = "decline"
 )
 
 // exceptionActions are what the pages offer of the actions that an exception
@@ -274,6 +276,10 @@ func exceptionActions(cause string, actions []string) []tower.ActionKind {
 			out = append(out, tower.Settle)
 		case actionMatch:
 			out = append(out, tower.Match)
+		case actionTake:
+			out = append(out, tower.Take)
+		case actionLeave:
+			out = append(out, tower.Decline)
 		}
 	}
 	return out

@@ -36,8 +36,13 @@ type arrival struct {
 	known   *ledger.Message // that it repeats
 	first   int64           // id of the first event row
 	bad     string
+	again   bool // its events were kept before, and may be translated already
 	read    bool // it was read from a system of record, not pushed (system contract T6)
-	reply   chan<- keptOrError
+
+	handed    bool  // by another replica, for one event
+	announced int64 // the id that the event's sender was told
+	homes     []int // the shards whose owners take the events in; nil: this replica's
+	reply     chan<- keptOrError
 }
 
 type keptOrError struct {
@@ -49,17 +54,8 @@ type keptOrError struct {
 // after the commit: only then may the sender be answered. A message whose
 // source and dedupe id are known is not kept again.
 func (e *Engine) Keep(ctx context.Context, m ledger.Message, events []waybill.Event) (Kept, error) {
-	if e.stopping.Load() {
-		return Kept{}, ErrStopped
-	}
-	// Most repetitions come long after: they are found here, beside the loop.
-	// Those of messages that are being kept right now are found by the loop.
-	known, err := e.repeated(ctx, &m)
+	reply, err := e.offer(ctx, m, events)
 	if err != nil {
-		return Kept{}, fmt.Errorf("%w (%w)", ErrStopped, err)
-	}
-	reply := make(chan keptOrError, 1)
-	if err := e.submit(ctx, &arrival{message: m, events: events, stored: known, reply: reply}); err != nil {
 		return Kept{}, err
 	}
 	k, err := answerOf(ctx, e, reply)
@@ -67,6 +63,21 @@ func (e *Engine) Keep(ctx context.Context, m ledger.Message, events []waybill.Ev
 		return Kept{}, err
 	}
 	return k.kept, k.err
+}
+
+// offer queues a message for the next commit. Its answer comes over the channel.
+func (e *Engine) offer(ctx context.Context, m ledger.Message, events []waybill.Event) (<-chan keptOrError, error) {
+	if e.stopping.Load() {
+		return nil, ErrStopped
+	}
+	// Most repetitions come long after: they are found here, beside the loop.
+	// Those of messages that are being kept right now are found by the loop.
+	known, err := e.repeated(ctx, &m)
+	if err != nil {
+		return nil, fmt.Errorf("%w (%w)", ErrStopped, err)
+	}
+	reply := make(chan keptOrError, 1)
+	return reply, e.submit(ctx, &arrival{message: m, events: events, stored: known, reply: reply})
 }
 
 func (a *arrival) fail(err error) { a.reply <- keptOrError{err: err} }
@@ -114,7 +125,10 @@ func (b *batch) name(ctx context.Context, a *arrival) error {
 		}
 		a.events = []waybill.Event{{Type: kind, Source: a.message.Source, Subject: a.message.DedupeID}}
 	}
-	if a.first, err = b.e.ids(ctx, int64(len(a.events))); err != nil {
+	if a.homes, err = b.homesOf(ctx, a); err != nil {
+		return err
+	}
+	if a.first, err = b.eventIDs(ctx, a); err != nil {
 		return err
 	}
 	for i := range a.events {
@@ -140,7 +154,11 @@ func (a *arrival) apply(ctx context.Context, b *batch) error {
 	b.e.stats.Messages.Add(1)
 	b.e.counts.came(a.message.Source)
 	for i := range a.events {
-		if err := b.arrive(ctx, a, i); err != nil {
+		take := func() error { return b.arrive(ctx, a, i) }
+		if a.homes != nil && !b.e.owns(a.homes[i]) {
+			take = func() error { return b.handEvent(ctx, a, i, a.homes[i]) }
+		}
+		if err := take(); err != nil {
 			return err
 		}
 	}
@@ -184,6 +202,12 @@ func (b *batch) arrive(ctx context.Context, a *arrival, i int) error {
 		row.State, row.Reason = ledger.Ignored, "understood; it says nothing that is tracked"
 		return nil
 	}
+	if done, err := b.identify(ctx, a, id, ev); done || err != nil {
+		return err
+	}
+	if done, err := b.govern(ctx, a, id, ev); done || err != nil {
+		return err
+	}
 	switch ev.Type {
 	case waybill.DocumentApplied, waybill.DocumentRejected:
 		return b.documentReport(ctx, a, id, ev)
@@ -216,7 +240,7 @@ func (b *batch) arrive(ctx context.Context, a *arrival, i int) error {
 // folded reports whether a flow of this installation takes an event in.
 func folded(ev *waybill.Event) bool {
 	switch ev.Flow {
-	case waybill.FlowSales, waybill.FlowReceipt, waybill.FlowTransfer:
+	case waybill.FlowSales, waybill.FlowReceipt, waybill.FlowTransfer, waybill.FlowInterchange:
 		return true
 	case waybill.FlowItem:
 		return ev.Type == waybill.InventoryAdjusted
@@ -243,12 +267,20 @@ func (b *batch) shipmentDelivered(ctx context.Context, a *arrival, id int64, ev 
 	for _, f := range fs[1:] {
 		b.next = append(b.next, func() error { return b.again(ctx, f, *ev, a.message.ID) })
 	}
+	if !b.e.owns(fs[0].row.Shard) {
+		ev.Flow, ev.Ref = fs[0].row.Kind, fs[0].row.Ref
+		return b.handEvent(ctx, a, 0, fs[0].row.Shard)
+	}
 	return b.fold(ctx, fs[0], ev, b.recordAs(id, fs[0], ev, a.message.ID))
 }
 
 // again records an event once more, for a further waybill that it names.
 func (b *batch) again(ctx context.Context, f *flow, ev waybill.Event, message int64) error {
 	ev.Flow, ev.Ref = f.row.Kind, f.row.Ref
+	if !b.e.owns(f.row.Shard) {
+		_, err := b.hand(ctx, f.row.Shard, taskEvent, &handedEvent{Message: message, Source: ev.Source, Event: ev})
+		return err
+	}
 	row, err := b.record(ctx, f, &ev, message)
 	if err != nil {
 		return err
@@ -272,7 +304,7 @@ func (b *batch) adoptSoon(ctx context.Context, f *flow, entity string) {
 // adopt folds the events that waited for a shipment into the waybill that
 // brought it.
 func (b *batch) adopt(ctx context.Context, f *flow, entity string) error {
-	if !b.e.wanted[entity] { // adopted already
+	if !b.e.wanted[entity] || !b.e.owns(steward) { // adopted already, or to be by the steward
 		return nil
 	}
 	ids, err := b.e.store.Watching(ctx, "want:"+entity, 0, 1000)
@@ -369,6 +401,14 @@ func (b *batch) entityChanged(ctx context.Context, a *arrival, id int64, ev *way
 // touchWatchers tells the orders that wait for an entity of its change, once
 // the arrivals are folded. It says how many there are.
 func (b *batch) touchWatchers(ctx context.Context, kind, entity string) (string, error) {
+	if err := b.broadcast(ctx, kind, entity); err != nil {
+		return "", err
+	}
+	return b.touchOwn(ctx, kind, entity)
+}
+
+// touchOwn tells this replica's own.
+func (b *batch) touchOwn(ctx context.Context, kind, entity string) (string, error) {
 	name := kind + ":" + entity
 	if kind == "payment" {
 		name = "customer:" + entity
@@ -384,6 +424,9 @@ func (b *batch) touchWatchers(ctx context.Context, kind, entity string) (string,
 			f, err := b.e.flowByID(ctx, w)
 			if err != nil {
 				return b.setAside(ctx, err)
+			}
+			if !b.e.owns(f.row.Shard) { // its owner was told
+				return nil
 			}
 			if kind == "item" {
 				b.tellUnits(ctx, f, entity)

@@ -35,6 +35,9 @@ type batch struct {
 	prev   *batch // decided before this one and not committed yet
 
 	messages []ledger.Message // to be inserted
+	over     store.HandOver   // what goes between replicas
+	stray    error            // what must not be written here
+	fresh    idBlock          // for events of others' shards
 
 	timers  map[store.TimerName]time.Time // zero: cleared
 	watches map[store.Watch]bool
@@ -138,6 +141,9 @@ func (b *batch) close(ctx context.Context) (err error) {
 	if err := b.keepHeads(); err != nil {
 		return err
 	}
+	if b.stray != nil {
+		return &poisoned{what: b.stray}
+	}
 	err = b.seal()
 	b.e.stats.Deciding.Add(int64(time.Since(begin)))
 	return err
@@ -168,6 +174,15 @@ func (e *Engine) write(ctx context.Context, b *batch) error {
 	}
 	if err := tx.Write(ctx, &b.w); err != nil {
 		return fmt.Errorf("write a batch: %w", err)
+	}
+	if !b.over.Empty() {
+		shared, ok := tx.(store.SharedTx)
+		if !ok {
+			return errors.New("write a batch: it hands work to other replicas, and the database has none")
+		}
+		if err := shared.HandOver(ctx, &b.over); err != nil {
+			return fmt.Errorf("hand work over: %w", err)
+		}
 	}
 	written := time.Now()
 	if err := tx.Commit(ctx); err != nil {
@@ -245,7 +260,7 @@ func (b *batch) empty() bool {
 	w := &b.w
 	return len(w.Waybills)+len(w.Events)+len(w.EventStates)+len(w.Deliveries)+len(w.Timers)+
 		len(w.ClearTimers)+len(w.Exceptions)+len(w.Audit)+len(w.Settings)+len(w.References)+
-		len(w.Attempts)+len(w.Watches)+len(w.Unwatch)+len(b.messages) == 0
+		len(w.Attempts)+len(w.Watches)+len(w.Unwatch)+len(w.Mappings)+len(w.Unmap)+len(b.messages) == 0 && b.over.Empty()
 }
 
 // done lets go what waited for the commit.
@@ -278,6 +293,9 @@ func (b *batch) done() {
 
 // touch makes the flow part of the batch.
 func (b *batch) touch(f *flow) {
+	if !b.e.owns(f.row.Shard) {
+		b.stray = fmt.Errorf("%s of %s is another replica's, and would have been changed here: %w", f.row.Kind, f.row.Ref, errStray)
+	}
 	if f.batch != b {
 		f.batch, f.last = b, nil
 		f.pins++
@@ -304,7 +322,10 @@ func (b *batch) recordAs(id int64, f *flow, ev *waybill.Event, message int64) *l
 	if f != nil {
 		row.Waybill, row.Shard = f.row.ID, f.row.Shard
 	} else {
-		row.Shard = ledger.ShardOf(process.Tag(ev.Source+"/"+ev.Subject, b.e.policy))
+		row.Shard = b.e.homeless(ledger.ShardOf(process.Tag(ev.Source+"/"+ev.Subject, b.e.policy)))
+	}
+	if s := b.e.share; s != nil {
+		s.newest[row.Shard] = max(s.newest[row.Shard], id)
 	}
 	ev.ID, ev.RecordedAt = eventID(id), b.now
 	b.events = append(b.events, row)
@@ -353,6 +374,9 @@ func (b *batch) seal() error {
 		touched[row.Shard] = true
 		b.w.Events = append(b.w.Events, *row)
 	}
+	for _, t := range b.over.Taken { // who is not the owner any more takes nothing
+		touched[t.Shard] = true
+	}
 	for shard := range touched {
 		b.w.Heads = append(b.w.Heads, b.e.heads[shard])
 	}
@@ -377,6 +401,10 @@ func (b *batch) raise(ctx context.Context, f *flow, x exception.Exception) error
 			}
 		}
 		x.Waybill, x.Ref = f.row.ID, waybill.Lane(f.row.Kind, f.row.Ref)
+	} else if !b.e.owns(steward) {
+		b.e.counts.open[x.Cause+"\x00"+x.Subject] = x
+		_, err := b.hand(ctx, steward, taskRaise, &x)
+		return err
 	} else if _, open := b.e.counts.open[x.Cause+"\x00"+x.Subject]; open {
 		return nil
 	}
@@ -402,7 +430,11 @@ func (b *batch) clear(f *flow, cause, subject, by string) {
 	}
 	if f == nil {
 		if x, ok := b.e.counts.open[cause+"\x00"+subject]; ok {
-			shut(x)
+			if b.e.owns(steward) {
+				shut(x)
+			} else if _, err := b.hand(b.e.base, steward, taskClear, &handedClear{Cause: cause, Subject: subject, By: by}); err != nil {
+				b.stray = err
+			}
 			delete(b.e.counts.open, cause+"\x00"+subject)
 		}
 		return
@@ -420,6 +452,10 @@ func (b *batch) clear(f *flow, cause, subject, by string) {
 
 // note appends to the audit log.
 func (b *batch) note(entry audit.Entry) {
+	if !b.e.owns(steward) {
+		b.noteThere(entry)
+		return
+	}
 	entry.At = b.now
 	entry.Link(b.e.auditEnd.Hash, b.e.auditEnd.Seq+1)
 	b.e.auditEnd = entry

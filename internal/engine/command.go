@@ -9,6 +9,7 @@ import (
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
@@ -39,11 +40,14 @@ type Command struct {
 	// Document is an edit's: what the operator puts in place of the content that
 	// was turned down.
 	Document *process.Edited
+	// Mapping is a map's: what the reference of the exception means.
+	Mapping identity.Mapping
 }
 
 type command struct {
 	Command
-	reply chan<- error
+	before, after []byte // JSON of what it changed, for the audit log; may be empty
+	reply         chan<- error
 }
 
 // Do carries out a command. It returns after the commit; a *waybill.Error says
@@ -60,12 +64,19 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
+	var there *passedOn
+	if errors.As(said, &there) {
+		return e.awaitAnswer(ctx, there.task)
+	}
 	return said
 }
 
 func (c *command) fail(err error) { c.reply <- err }
 
 func (c *command) apply(ctx context.Context, b *batch) error {
+	if gone, err := c.elsewhere(ctx, b); gone || err != nil {
+		return err
+	}
 	err := c.carryOut(ctx, b)
 	var wrong *waybill.Error
 	if errors.As(err, &wrong) { // nothing was changed
@@ -75,7 +86,8 @@ func (c *command) apply(ctx context.Context, b *batch) error {
 	if err != nil {
 		return err
 	}
-	b.note(audit.Entry{Actor: c.Actor, Action: c.Action, Object: string(c.Object) + " " + c.Name, Reason: c.Reason})
+	b.note(audit.Entry{Actor: c.Actor, Action: c.Action, Object: string(c.Object) + " " + c.Name, Reason: c.Reason,
+		Before: c.before, After: c.after})
 	b.after = append(b.after, func() { c.reply <- nil })
 	return nil
 }
@@ -274,10 +286,12 @@ func (c *command) onException(ctx context.Context, b *batch) error {
 		return err
 	}
 	switch c.Action {
+	case "map":
+		return c.mapException(ctx, b, x)
 	case "match":
 		return c.matchCommand(ctx, b, f)
 	case "close":
-		if x.Cause == process.CauseUnmatched {
+		if x.Cause == process.CauseUnmatched || x.Cause == CauseUnmapped {
 			break // it would be forgotten: its facts count for no order
 		}
 		b.touch(f)
@@ -300,10 +314,17 @@ func (c *command) onException(ctx context.Context, b *batch) error {
 
 func (c *command) onSystemException(ctx context.Context, b *batch, x exception.Exception) error {
 	switch c.Action {
+	case "map":
+		return c.mapException(ctx, b, x)
 	case "resume":
 		on := &command{Command: Command{Actor: c.Actor, Object: ToSystem, Name: x.Subject, Action: "resume", Reason: c.Reason}}
 		return on.onSystem(ctx, b)
+	case "take", "decline":
+		return c.onProposal(ctx, b, x)
 	case "close":
+		if x.Cause == CauseProposal || x.Cause == CauseUnmapped {
+			break // the value, or the event, would wait for ever
+		}
 		b.clear(nil, x.Cause, x.Subject, c.Actor)
 		return nil
 	}
@@ -316,10 +337,14 @@ func (b *batch) documentReport(ctx context.Context, a *arrival, id int64, ev *wa
 	if err := waybill.Unmarshal(ev.Data, &r); err != nil {
 		return fmt.Errorf("read %s: %w", ev.Type, err)
 	}
-	f, err := b.e.flowByKey(ctx, r.Key)
+	keyless := r.Key == ""
+	f, err := b.reported(ctx, ev.Source, &r)
+	if err == nil && keyless {
+		ev.Data, err = waybill.Marshal(&r)
+	}
 	if errors.Is(err, store.ErrNotFound) {
 		row := b.recordAs(id, nil, ev, a.message.ID)
-		row.State, row.Reason = "ignored", "no document has the key "+r.Key
+		row.State, row.Reason = "ignored", "no document has the "+reportNames(&r)
 		return nil
 	}
 	if err != nil {

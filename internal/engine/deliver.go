@@ -26,13 +26,14 @@ type send struct {
 	ask      bool
 	waybill  int64
 	delivery int64
+	number   int                 // of the attempt that is made or asked about
 	body     *connector.Rendered // nil: read from the store
 }
 
 // start makes an attempt for the head of a lane in this batch, where its
 // target has room; otherwise the delivery queues for the target's budget.
 func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) error {
-	if b.e.stopping.Load() {
+	if b.e.stopping.Load() || b.e.leaves(f.row.Shard) {
 		return nil // the next process goes on
 	}
 	ok, again := l.target.free(b.now)
@@ -58,6 +59,9 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 		if body, err = b.render(f, l, d); err != nil {
 			return b.cannotRender(ctx, f, d, err)
 		}
+		if err := b.doubts(ctx, f, d, body.Doubts); err != nil {
+			return err
+		}
 	} else {
 		b.e.stats.Retries.Add(1)
 	}
@@ -65,13 +69,13 @@ func (b *batch) start(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery)
 		b.keepAttempt(d)
 	}
 	b.touch(f)
-	d.Begin(b.now, b.e.epoch, b.e.timing)
+	d.Begin(b.now, b.e.heads[f.row.Shard].Epoch, b.e.timing)
 	d.Dirty = true
 	l.target.occupy(b.now)
 	b.e.stats.Attempts.Add(1)
 	b.e.inflight[d.ID] = d.Attempts
 	skew := l.target.correct()
-	b.sends = append(b.sends, send{target: l.target, skew: skew, waybill: f.row.ID, delivery: d.ID, body: body,
+	b.sends = append(b.sends, send{target: l.target, skew: skew, waybill: f.row.ID, delivery: d.ID, number: d.Attempts, body: body,
 		attempt: connector.Attempt{
 			Kind: d.Kind, Order: d.Lane, Lane: d.Lane, Key: d.Key, Subject: d.Subject, Seq: d.Seq,
 			Attempt: d.Attempts, Epoch: d.Epoch, Deadline: d.Deadline.Add(skew),
@@ -138,10 +142,17 @@ func (b *batch) render(f *flow, l *laneOf, d *lane.Delivery) (_ *connector.Rende
 	if err != nil {
 		return nil, err
 	}
+	if doc, err = b.outward(f, l, doc); err != nil {
+		return nil, err
+	}
 	seq, after := f.next(l)
-	doc.Seq, doc.After = seq, after
+	doc.Seq, doc.After, doc.At = seq, after, b.now
+	doc.Control = l.target.nextControl()
 	r, err := l.target.conn.Renderer.Render(doc)
 	if err != nil {
+		return nil, err
+	}
+	if err := b.reserve(f, l.target, d, doc.Control); err != nil {
 		return nil, err
 	}
 	d.Seq, d.After, d.Version, d.Digest = seq, after, doc.Version, sha256.Sum256(r.Body)
@@ -151,12 +162,17 @@ func (b *batch) render(f *flow, l *laneOf, d *lane.Delivery) (_ *connector.Rende
 
 func (b *batch) cannotRender(ctx context.Context, f *flow, d *lane.Delivery, cause error) error {
 	b.touch(f)
+	why := "cannot_render"
+	if e := (*waybill.Error)(nil); errors.As(cause, &e) && e.Code == connector.ProofMismatch {
+		why = e.Code
+	}
 	d.State, d.Next, d.Dirty = lane.Parked, lane.Stay, true
-	d.Reason, d.Detail, d.Hold = "cannot_render", cause.Error(), "correct the cause and retry, or skip"
+	d.Reason, d.Detail, d.Hold = why, cause.Error(), "correct the cause and retry, or skip"
+	money, currency := f.state.OpenValue()
 	return b.raise(ctx, f, exception.Exception{
-		Cause: "cannot_render", Subject: d.Key,
+		Cause: why, Subject: d.Key, Money: waybill.Money{Amount: money, Currency: currency},
 		Detail: fmt.Sprintf("%s of %s could not be written for %s: %v", d.Kind, f.row.Ref, d.Target, cause),
-		Next:   "correct the cause, then retry the delivery", Actions: actionsFor("cannot_render"),
+		Next:   "correct the cause, then retry the delivery", Actions: actionsFor(why),
 	})
 }
 
@@ -232,7 +248,7 @@ func (b *batch) move(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) 
 // ask looks up whether a document took effect. A look-up changes nothing, so
 // no commit goes before it.
 func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) error {
-	if b.e.stopping.Load() {
+	if b.e.stopping.Load() || b.e.leaves(f.row.Shard) {
 		return nil // the next process goes on
 	}
 	if l.target.conn.Inquirer == nil || l.target.class.Idempotency == waybill.NoIdempotency && d.Next == lane.Ask &&
@@ -254,7 +270,7 @@ func (b *batch) ask(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery) e
 	}
 	l.target.occupy(b.now)
 	b.e.inflight[d.ID] = d.Attempts
-	b.sends = append(b.sends, send{target: l.target, ask: true, waybill: f.row.ID, delivery: d.ID,
+	b.sends = append(b.sends, send{target: l.target, ask: true, waybill: f.row.ID, delivery: d.ID, number: d.Attempts,
 		inquiry: connector.Inquiry{Kind: d.Kind, Order: d.Lane, Key: d.Key, Subject: d.Subject,
 			Deadline: d.Deadline.Add(max(l.target.skew, l.target.skewMost)), Traceparent: waybill.Traceparent(d.Lane, d.Key)}})
 	return nil
@@ -266,7 +282,7 @@ func (b *batch) awaitReport(ctx context.Context, f *flow, d *lane.Delivery) erro
 	d.Due, d.Dirty = d.AckBy, true
 	if !d.AckBy.After(b.now) {
 		d.Due = b.now.Add(b.e.timing.AckDeadline)
-		if err := b.raise(ctx, f, ackOverdue(f, d)); err != nil {
+		if err := b.raise(ctx, f, ackOverdue(f, d, b.e.targetOf(d.Target))); err != nil {
 			return err
 		}
 	}
@@ -278,7 +294,7 @@ func (b *batch) awaitReport(ctx context.Context, f *flow, d *lane.Delivery) erro
 func (e *Engine) launch(s send) {
 	s.timing = e.timing
 	e.call(func() input {
-		answer := &answered{e: e, target: s.target, waybill: s.waybill, delivery: s.delivery, asked: s.ask}
+		answer := &answered{e: e, target: s.target, waybill: s.waybill, delivery: s.delivery, number: s.number, asked: s.ask}
 		ctx := e.base
 		if s.body == nil {
 			stored, err := e.store.Body(ctx, s.delivery)
@@ -305,6 +321,9 @@ func (e *Engine) deliver(ctx context.Context, s send) (o waybill.Outcome) {
 	deadline := s.attempt.Deadline.Add(-s.skew)
 	if !lane.Worth(deadline.Add(-s.timing.Deadline), deadline, now) {
 		return waybill.Outcome{Verdict: waybill.NotSent, Note: "its time ran out before it could be sent"}
+	}
+	if e.share != nil && !e.share.holds(now) {
+		return waybill.Outcome{Verdict: waybill.NotSent, Note: "the lease ran out before it could be sent: the order may be another replica's"}
 	}
 	ctx, cancel := context.WithTimeout(ctx, deadline.Sub(now))
 	defer cancel()
@@ -341,6 +360,7 @@ type answered struct {
 	target   *target
 	waybill  int64
 	delivery int64
+	number   int // of the attempt that it is about
 	asked    bool
 	outcome  waybill.Outcome
 	finding  connector.Finding
@@ -359,7 +379,7 @@ func (a *answered) fail(error) {
 	if a.counted {
 		a.counted = false
 		a.target.underWay++
-		a.e.inflight[a.delivery] = 0
+		a.e.inflight[a.delivery] = a.number
 	}
 	a.e.call(func() input { return a })
 }
@@ -369,7 +389,9 @@ func (a *answered) release() {
 	if !a.counted {
 		a.counted = true
 		a.target.underWay--
-		delete(a.e.inflight, a.delivery)
+		if a.e.inflight[a.delivery] == a.number { // a later attempt's request may be under way meanwhile
+			delete(a.e.inflight, a.delivery)
+		}
 	}
 }
 
@@ -381,6 +403,9 @@ func (a *answered) apply(ctx context.Context, b *batch) error {
 	if err != nil {
 		return b.setAside(ctx, err)
 	}
+	if !b.e.owns(f.row.Shard) {
+		return nil // its owner finds it in doubt, and asks
+	}
 	l, d := f.delivery(a.delivery)
 	if d == nil && f.row.Kind == waybill.FlowItem {
 		return nil // it was settled meanwhile, by a report of the system itself or by a person
@@ -388,7 +413,16 @@ func (a *answered) apply(ctx context.Context, b *batch) error {
 	if d == nil {
 		return errors.New("an answer came for a delivery that is not there")
 	}
-	if a.asked {
+	switch {
+	case d.State == lane.InFlight && (a.asked || d.Attempts != a.number):
+		// Another attempt has begun. Where its request never left, because its
+		// commit was said to have failed and did not, it is in doubt.
+		b.e.due.add(dueItem{at: b.now, waybill: f.row.ID, delivery: d.ID})
+		return nil
+	case a.asked && d.Attempts != a.number: // what was found says nothing of what was sent since
+		b.dueDelivery(d)
+		return nil
+	case a.asked:
 		return a.applyFinding(ctx, b, f, l, d)
 	}
 	return a.applyOutcome(ctx, b, f, l, d)
@@ -470,7 +504,7 @@ func (b *batch) concluded(ctx context.Context, f *flow, l *laneOf, d *lane.Deliv
 			return err
 		}
 	case d.Next == lane.AskPending && !d.AckBy.IsZero() && b.now.After(d.AckBy):
-		if err := b.raise(ctx, f, ackOverdue(f, d)); err != nil {
+		if err := b.raise(ctx, f, ackOverdue(f, d, b.e.targetOf(d.Target))); err != nil {
 			return err
 		}
 	}
@@ -486,6 +520,7 @@ func (b *batch) clearDoubt(f *flow, d *lane.Delivery) {
 	}
 	if d.Next != lane.AskPending {
 		b.clear(f, "ack_overdue", d.Key, "the delivery went on")
+		b.clear(f, causeDelayedAck, d.Key, "the delivery went on")
 	}
 	if d.State == lane.Parked {
 		return

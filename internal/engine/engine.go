@@ -22,18 +22,20 @@ import (
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/internal/audit"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
+	"github.com/waybillhq/waybill/internal/ownership"
 	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
 )
 
 // Limits of the engine. Queues are bounded; what does not fit waits outside.
 const (
-	batchMax  = 256   // inputs per commit
+	batchMax  = 512   // inputs per commit
 	inboxSize = 1024  // inputs waiting for a commit
 	flowsMax  = 16384 // waybills kept in memory
-	idBlock   = 65536 // ids reserved at once
+	idsAtOnce = 65536 // ids reserved at once
 )
 
 // ErrStopped is returned to callers whose input was not committed because the
@@ -50,6 +52,7 @@ type System struct {
 	Concurrency int     // requests under way at once
 	Rate        float64 // requests per second; 0: no limit but the system's own
 	Burst       int
+	Identity    identity.Profile // what it names in its own terms; empty: nothing
 }
 
 // Options configure an engine.
@@ -62,8 +65,13 @@ type Options struct {
 	// MasterData is the time between two readings of the systems of record (T6);
 	// 0: they are not read.
 	MasterData time.Duration
-	Replica    string
-	Log        *slog.Logger
+	// Ownership says whose word counts for which field; nil: everybody's.
+	Ownership *ownership.Matrix
+	// Lease is how long this replica keeps its shards without a word, where
+	// several work on one database that can be shared; 0: this one owns it all.
+	Lease   time.Duration
+	Replica string
+	Log     *slog.Logger
 
 	Now    func() time.Time // the clock; UTC
 	Chance func() float64   // for jitter, in [0, 1)
@@ -91,7 +99,8 @@ type Engine struct {
 	targets map[string]*target
 	order   []*target // targets, sorted by name
 
-	base context.Context // of calls to systems: they end by their deadlines, not by the stop of the loop
+	base  context.Context // of calls to systems: they end by their deadlines, not by the stop of the loop
+	share *share          // of the shards; nil: all are this engine's
 
 	// Owned by the loop.
 	flows    *flowCache
@@ -102,7 +111,7 @@ type Engine struct {
 	nextID   int64
 	lastID   int64
 	batchNo  int64
-	epoch    int64
+	book     *identity.Book
 	wanted   map[string]bool // entities that events without a waybill wait for
 	spare    spare
 	recent   *recent
@@ -169,6 +178,9 @@ func New(opt Options) *Engine {
 		changed: newSignal(), recent: newRecent(), touched: newTouches(), bases: map[string]string{},
 		aside: map[int64]string{}, broken: map[int64]string{}, gone: make(chan struct{}),
 	}
+	if db, ok := opt.Store.(store.Shared); ok && opt.Lease > 0 {
+		e.share = newShare(db, opt.Replica, opt.Lease)
+	}
 	for _, s := range opt.Systems {
 		e.addTarget(s)
 	}
@@ -179,13 +191,22 @@ func New(opt Options) *Engine {
 // deliveries, timers, paused systems. Attempts without an outcome are in doubt.
 func (e *Engine) Start(ctx context.Context) error {
 	e.base = context.WithoutCancel(ctx)
+	if e.share != nil {
+		if err := e.load(ctx); err != nil {
+			return err
+		}
+		if err := e.startShare(ctx); err != nil {
+			return err
+		}
+		e.ready.Store(true)
+		return nil
+	}
 	heads, err := e.store.Acquire(ctx, e.opt.Replica)
 	if err != nil {
 		return fmt.Errorf("take ownership of the shards: %w", err)
 	}
 	for _, h := range heads {
 		e.heads[h.Shard] = h
-		e.epoch = max(e.epoch, h.Epoch)
 		e.batchNo = max(e.batchNo, h.Batch)
 	}
 	if err := e.load(ctx); err != nil {
@@ -206,12 +227,20 @@ func (e *Engine) Run(ctx context.Context, grace time.Duration) error {
 	defer close(e.gone)
 	p := &pipe{e: e, work: make(chan *batch), written: make(chan error, 1)}
 	go p.writer(lasting)
+	if e.share != nil {
+		sharing, end := context.WithCancel(lasting)
+		defer func() { end(); e.share.work.Wait() }()
+		e.runShare(sharing)
+	}
 	err := p.run(ctx, lasting)
 	close(p.work)
 	if err != nil {
 		return err
 	}
-	return e.drain(lasting, grace)
+	if err := e.drain(lasting, grace); err != nil || e.share == nil {
+		return err
+	}
+	return e.leave(lasting)
 }
 
 // take adds what is in the inbox, without waiting for more: a lone order is
@@ -257,6 +286,11 @@ func (e *Engine) drain(ctx context.Context, grace time.Duration) error {
 
 // Step does one transaction for the inputs and everything that is due.
 func (e *Engine) Step(ctx context.Context, ins []input) error {
+	if e.shiftDue() {
+		if err := e.shift(ctx); err != nil {
+			return err
+		}
+	}
 	if len(ins) == 0 && !e.somethingDue(e.opt.Now()) {
 		return nil
 	}
@@ -277,6 +311,14 @@ func (e *Engine) failed(ctx context.Context, ins []input, err error) error {
 		}
 		e.leaveOut(poison)
 		return e.reload(ctx)
+	}
+	if e.share != nil && errors.Is(err, store.ErrFenced) {
+		return e.fenced(ctx, ins, err)
+	}
+	if e.share != nil && errors.Is(err, errKnown) {
+		if err := e.lookAgain(ctx, ins); err == nil {
+			return e.stepSingly(ctx, ins, errKnown)
+		}
 	}
 	for _, in := range ins {
 		in.fail(fmt.Errorf("%w (%w)", ErrStopped, err))
@@ -423,8 +465,11 @@ func (e *Engine) id(ctx context.Context) (int64, error) { return e.ids(ctx, 1) }
 // ids hands out n consecutive ids and returns the first.
 func (e *Engine) ids(ctx context.Context, n int64) (int64, error) {
 	if e.lastID-e.nextID < n {
-		block := max(n, idBlock)
-		first, err := e.store.Reserve(ctx, block)
+		block, reserve := max(n, idsAtOnce), e.store.Reserve
+		if e.share != nil { // above all that the other replicas have
+			block, reserve = max(n, sharedID), e.share.db.Fresh
+		}
+		first, err := reserve(ctx, block)
 		if err != nil {
 			return 0, fmt.Errorf("reserve ids: %w", err)
 		}

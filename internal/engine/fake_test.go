@@ -12,6 +12,7 @@ import (
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/lane"
 )
 
@@ -32,6 +33,7 @@ type fake struct {
 	room       int
 	rate       float64
 	burst      int
+	profile    identity.Profile
 
 	translator connector.Translator
 	renderer   connector.Renderer
@@ -84,7 +86,7 @@ func (f *fake) system() System {
 			c.Prober = f
 		}
 	}
-	return System{Name: f.name, Role: f.role, Conn: c, Concurrency: f.room, Rate: f.rate, Burst: f.burst,
+	return System{Name: f.name, Role: f.role, Conn: c, Concurrency: f.room, Rate: f.rate, Burst: f.burst, Identity: f.profile,
 		Class: lane.Class{Idempotency: f.class, KeyTTL: f.ttl, KeepsOrder: f.keepsOrder}}
 }
 

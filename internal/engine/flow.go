@@ -235,7 +235,9 @@ func (e *Engine) loadFlow(ctx context.Context, row ledger.Waybill) (*flow, error
 	if f.open, err = e.store.OpenExceptionsOf(ctx, row.ID); err != nil {
 		return nil, fmt.Errorf("read the exceptions of %s: %w", row.Ref, err)
 	}
-	e.flows.put(f)
+	if e.owns(row.Shard) { // others' change beside this engine
+		e.flows.put(f)
+	}
 	return f, nil
 }
 

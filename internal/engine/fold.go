@@ -20,6 +20,9 @@ func (b *batch) own(ctx context.Context, f *flow, kind waybill.EventType, body a
 	if err != nil {
 		return fmt.Errorf("write %s of %s: %w", kind, f.row.Ref, err)
 	}
+	if !b.e.owns(f.row.Shard) {
+		return b.ownThere(ctx, f, kind, data)
+	}
 	ev := &waybill.Event{Type: kind, Source: "waybill", Flow: f.row.Kind, Ref: f.row.Ref, Data: data, Body: body}
 	row, err := b.record(ctx, f, ev, 0)
 	if err != nil {

@@ -36,6 +36,9 @@ func (e *Engine) load(ctx context.Context) error {
 	if e.auditEnd, err = e.store.AuditHead(ctx); err != nil {
 		return fmt.Errorf("read the audit log's head: %w", err)
 	}
+	if err := e.loadBook(ctx); err != nil {
+		return err
+	}
 	for _, t := range e.order {
 		t.ready = t.ready[:0]
 		if err := e.loadTarget(ctx, t); err != nil {
@@ -43,7 +46,7 @@ func (e *Engine) load(ctx context.Context) error {
 		}
 	}
 	now := e.opt.Now()
-	err = e.store.PendingDeliveries(ctx, func(p lane.Pending) error {
+	err = e.pending(ctx, func(p lane.Pending) error {
 		t := e.targetOf(p.Target)
 		e.counts.move(p.Target, "", p.State)
 		switch {
@@ -61,7 +64,7 @@ func (e *Engine) load(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the open deliveries: %w", err)
 	}
-	err = e.store.Timers(ctx, func(t store.Timer) error {
+	err = e.timersOpen(ctx, func(t store.Timer) error {
 		e.timers[t.TimerName] = t.Due
 		e.due = append(e.due, dueItem{at: t.Due, waybill: t.Waybill, name: t.Name})
 		return nil
@@ -130,12 +133,18 @@ type targetState struct {
 	Paused     string `json:"paused,omitempty"`
 	Generation string `json:"generation,omitempty"`
 	Head       int64  `json:"head,omitempty"`
+	Control    int64  `json:"control,omitempty"`
 }
 
 func (e *Engine) loadTarget(ctx context.Context, t *target) error {
 	if t.paused != "receives_nothing" && t.paused != "not_configured" {
 		t.paused = "" // only what was committed counts
 	}
+	until, err := e.store.Setting(ctx, untilSetting(t))
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return fmt.Errorf("read until when system %s asks for rest: %w", t.sys.Name, err)
+	}
+	e.heardUntil(t, until)
 	text, err := e.store.Setting(ctx, "target:"+t.sys.Name)
 	if errors.Is(err, store.ErrNotFound) {
 		return nil
@@ -147,7 +156,7 @@ func (e *Engine) loadTarget(ctx context.Context, t *target) error {
 	if err := json.Unmarshal([]byte(text), &s); err != nil {
 		return fmt.Errorf("read the state of system %s: %w", t.sys.Name, err)
 	}
-	t.generation, t.head = s.Generation, s.Head
+	t.generation, t.head, t.control = s.Generation, s.Head, s.Control
 	// What the configuration caused may be right again; what a person or a
 	// rewind caused stays until a person says so.
 	if t.paused == "" && (s.Paused == "operator" || s.Paused == "target_rewind" || s.Paused == "refusals") {
@@ -157,7 +166,14 @@ func (e *Engine) loadTarget(ctx context.Context, t *target) error {
 }
 
 func (b *batch) keepTarget(t *target) error {
-	text, err := json.Marshal(targetState{Paused: t.paused, Generation: t.generation, Head: t.head})
+	state := targetState{Paused: t.paused, Generation: t.generation, Head: t.head, Control: t.control}
+	if b.e.share != nil {
+		if err := b.tellTarget(t, state); err != nil || !b.e.owns(steward) {
+			return err
+		}
+		b.over.Wake = true
+	}
+	text, err := json.Marshal(state)
 	if err != nil {
 		return fmt.Errorf("write the state of system %s: %w", t.sys.Name, err)
 	}
@@ -219,6 +235,9 @@ func (b *batch) dueFlow(ctx context.Context, id int64) (*flow, error) {
 	f, err := b.e.flowByID(ctx, id)
 	if err != nil {
 		return nil, b.setAside(ctx, err)
+	}
+	if !b.e.owns(f.row.Shard) { // it has gone to another replica
+		return nil, nil
 	}
 	return f, nil
 }

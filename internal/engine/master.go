@@ -67,7 +67,7 @@ func (e *Engine) readAnew(t *target) {
 // reads reports whether a target is a system of record that is asked for its
 // master data. A channel is told, not asked.
 func (e *Engine) reads(t *target) bool {
-	return e.opt.MasterData > 0 && t.conn.Publisher != nil && t.sys.Role != waybill.RoleChannel
+	return e.owns(steward) && e.opt.MasterData > 0 && t.conn.Publisher != nil && t.sys.Role != waybill.RoleChannel
 }
 
 // readDue asks for the next page of master data where its time has come.

@@ -31,6 +31,11 @@ func (p *pipe) run(ctx, lasting context.Context) error {
 		if stop && p.writing == nil && p.next == nil {
 			return nil
 		}
+		if p.e.shiftDue() {
+			if err := p.shift(lasting); err != nil {
+				return err
+			}
+		}
 		ins, wrote, err := p.wait(ctx)
 		if wrote {
 			if err := p.finish(lasting, err); err != nil {
@@ -46,6 +51,21 @@ func (p *pipe) run(ctx, lasting context.Context) error {
 			}
 		}
 	}
+}
+
+// shift comes to rest, so that shards may go and come.
+func (p *pipe) shift(ctx context.Context) error {
+	for p.writing != nil || p.next != nil {
+		if p.writing != nil {
+			if err := p.finish(ctx, <-p.written); err != nil {
+				return err
+			}
+		}
+		if err := p.hand(ctx); err != nil {
+			return err
+		}
+	}
+	return p.e.shift(ctx)
 }
 
 // restAfterFailure is the time between two tries of a store that fails.

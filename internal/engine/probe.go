@@ -224,10 +224,10 @@ func (b *batch) rewound(t *target, d *lane.Delivery, r waybill.Receipt) string {
 // keepHeads keeps how far the journals of the targets are known.
 func (b *batch) keepHeads() error {
 	for _, t := range b.e.order {
-		if !t.headMoved {
+		if !t.headMoved || b.e.share != nil && b.now.Sub(t.headKept) < headEvery {
 			continue
 		}
-		t.headMoved = false
+		t.headMoved, t.headKept = false, b.now
 		if err := b.keepTarget(t); err != nil {
 			return err
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/lane"
+	"github.com/waybillhq/waybill/internal/ownership"
 	"github.com/waybillhq/waybill/internal/process"
 )
 
@@ -16,6 +17,7 @@ type Configuration struct {
 	Timing     lane.Timing
 	Milestones []Milestone
 	MasterData time.Duration
+	Ownership  *ownership.Matrix
 	Rev        string
 }
 
@@ -42,8 +44,12 @@ func (e *Engine) Reconfigure(ctx context.Context, c Configuration, actor string)
 
 func (r *reconfigure) fail(err error) { r.reply <- err }
 
-func (r *reconfigure) apply(_ context.Context, b *batch) error {
+func (r *reconfigure) apply(ctx context.Context, b *batch) error {
 	e := b.e
+	controls, err := e.controls(ctx, r.Systems)
+	if err != nil {
+		return err
+	}
 	for _, t := range e.order {
 		if t.paused == "unauthorized" || t.paused == "misconfigured" {
 			b.clearPauses(t, "the configuration was reloaded")
@@ -52,11 +58,12 @@ func (r *reconfigure) apply(_ context.Context, b *batch) error {
 	b.note(audit.Entry{Actor: r.actor, Action: "reload", Object: "configuration " + r.Rev})
 	b.after = append(b.after, func() {
 		e.policy, e.timing = r.Policy, r.Timing
-		e.opt.Milestones, e.opt.MasterData = r.Milestones, r.MasterData
+		e.opt.Milestones, e.opt.MasterData, e.opt.Ownership = r.Milestones, r.MasterData, r.Ownership
 		named := map[string]bool{}
 		for _, s := range r.Systems {
 			named[s.Name] = true
 			e.replace(s)
+			e.targets[s.Name].control = max(e.targets[s.Name].control, controls[s.Name])
 		}
 		for _, t := range e.order {
 			if !named[t.sys.Name] {
@@ -81,7 +88,7 @@ func (e *Engine) replace(s System) {
 	if s.Concurrency <= 0 {
 		s.Concurrency = concurrencyDefault
 	}
-	t.sys, t.conn, t.room = s, s.Conn, s.Concurrency
+	t.sys, t.conn, t.room, t.part = s, s.Conn, s.Concurrency, parts{}
 	t.limiter = limiterOf(s)
 	switch t.paused {
 	case "misconfigured", "unauthorized", "not_configured", "receives_nothing":

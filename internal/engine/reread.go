@@ -72,7 +72,7 @@ func (r *rereading) apply(ctx context.Context, b *batch) error {
 	if err := b.release(ctx, &m, first, len(r.Changes)); err != nil {
 		return err
 	}
-	a := &arrival{message: m, first: first, events: make([]waybill.Event, len(r.Changes))}
+	a := &arrival{message: m, first: first, again: true, events: make([]waybill.Event, len(r.Changes))}
 	for i := range r.Changes {
 		a.events[i] = r.Changes[i].Event
 		a.events[i].ID = eventID(first + int64(i))
@@ -113,6 +113,9 @@ func (b *batch) reread(ctx context.Context, a *arrival, i int, c *Change) error 
 	}
 	ev, id := &a.events[i], a.first+int64(i)
 	if was.Waybill == 0 { // nobody folded it
+		if err := b.waitsNoMore(ctx, &was); err != nil {
+			return err
+		}
 		b.changeState(was.ID, ledger.Superseded, "its message was read again")
 		b.clearTimer(nil, "limbo:"+eventID(was.ID))
 		b.clear(nil, "limbo_expired", eventID(was.ID), "its message was read again")

@@ -37,6 +37,9 @@ func (b *batch) blindReturn(ctx context.Context, a *arrival, id int64, ev *waybi
 	}
 	if order != nil {
 		ev.Flow, ev.Ref = order.row.Kind, order.row.Ref
+		if !b.e.owns(order.row.Shard) {
+			return b.handEvent(ctx, a, 0, order.row.Shard)
+		}
 		return b.fold(ctx, order, ev, b.recordAs(id, order, ev, a.message.ID))
 	}
 	row, f, err := b.foldInto(ctx, a, id, ev)
@@ -149,6 +152,9 @@ func (b *batch) matchWaiting(ctx context.Context, order *flow, entity string) er
 		f, err := b.e.flowByID(ctx, id)
 		if err != nil {
 			return b.setAside(ctx, err)
+		}
+		if !b.e.owns(f.row.Shard) { // its owner looks for the order
+			continue
 		}
 		if err := b.match(ctx, f, order, &process.Matched{Order: order.row.Ref}); err != nil {
 			return err

@@ -116,6 +116,7 @@ type Status struct {
 	Oldest     time.Duration // age of the oldest ready delivery
 	Quiescent  bool
 	Systems    []SystemStatus
+	Replicas   []Replica // that share the database; none where one process owns it
 }
 
 // SystemStatus is what limits one target now.
@@ -134,7 +135,11 @@ type SystemStatus struct {
 // Status reads where everything stands.
 func (e *Engine) Status(ctx context.Context) (Status, error) {
 	st := Status{Deliveries: map[lane.State]int{}}
-	systems, err := e.Systems(ctx)
+	systems, err := e.systemsHere(ctx)
+	if err != nil {
+		return st, err
+	}
+	counts, err := e.openCounts(ctx, &st, systems)
 	if err != nil {
 		return st, err
 	}
@@ -144,12 +149,8 @@ func (e *Engine) Status(ctx context.Context) (Status, error) {
 			st.Deliveries[state] += n
 		}
 	}
-	counts, err := e.store.EventCounts(ctx)
-	if err != nil {
-		return st, fmt.Errorf("count the open events: %w", err)
-	}
-	st.Undecided, st.Limbo, st.Quarantine = counts[ledger.Undecided], counts[ledger.Limbo], counts[ledger.QuarantinedEvent]
-	st.Undecided += len(e.inbox)
+	st.Limbo, st.Quarantine = counts[ledger.Limbo], counts[ledger.QuarantinedEvent]
+	st.Undecided += counts[ledger.Undecided] + len(e.inbox)
 	heads, err := e.store.Heads(ctx)
 	if err != nil {
 		return st, fmt.Errorf("read the chains' heads: %w", err)
@@ -231,6 +232,21 @@ func (e *Engine) systemsNow() []SystemStatus {
 
 // Systems reads what limits each target now.
 func (e *Engine) Systems(ctx context.Context) ([]SystemStatus, error) {
+	systems, err := e.systemsHere(ctx)
+	if err != nil || e.share == nil {
+		return systems, err
+	}
+	work, err := e.share.db.OpenWork(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("count the open work: %w", err)
+	}
+	openIn(systems, work.Deliveries)
+	return systems, nil
+}
+
+// systemsHere reads what limits each target here, with this engine's own open
+// deliveries.
+func (e *Engine) systemsHere(ctx context.Context) ([]SystemStatus, error) {
 	reply := make(chan systemsOrError, 1)
 	if err := e.submit(ctx, &systemsAsked{reply: reply}); err != nil {
 		return nil, err

@@ -69,6 +69,7 @@ func (b *batch) itemChanged(ctx context.Context, a *arrival, id int64, ev *waybi
 		if item := f.state.(*process.Stock).Record(); item != nil {
 			b.e.rememberBase(ev.Ref, item.BaseUOM)
 		}
+		b.referGTIN(f, ev)
 	}
 	touched, err := b.touchWatchers(ctx, "item", ev.Ref)
 	if row.State == ledger.Applied {

@@ -47,7 +47,13 @@ type target struct {
 	refusals   map[int64]bool // waybills in a row refused with it
 	generation string
 	head       int64
+	control    int64           // the last number given to a document
 	headMoved  bool            // since it was kept
+	headKept   time.Time       // where replicas share the note of it
+	saidPause  string          // the pause that the other replicas were told of
+	heard      string          // what the steward last said of it
+	part       parts           // of its budget that is this replica's
+	whole      System          // with its whole budget
 	met        bool            // its first probe was answered, or failed: nothing goes before, for deadlines are on its clock
 	skew       time.Duration   // its clock minus ours
 	skewMost   time.Duration   // the highest skew that a deadline was sent with
@@ -137,6 +143,7 @@ func (b *batch) signal(ctx context.Context, t *target, o waybill.Outcome) error 
 		}
 		if until.After(t.until) {
 			t.until = until
+			b.tellThrottle(t)
 		}
 		return nil
 	case waybill.InDoubt, waybill.NotSent:

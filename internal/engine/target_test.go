@@ -309,7 +309,7 @@ func (r *rig) reload(opt Options) error {
 	reply := make(chan error, 1)
 	r.enqueue(func(e *Engine) {
 		reply <- e.Reconfigure(r.t.Context(), Configuration{Policy: opt.Policy, Systems: r.systems(), Timing: opt.Timing,
-			Milestones: opt.Milestones, Rev: "2"}, "ops")
+			Milestones: opt.Milestones, Ownership: opt.Ownership, Rev: "2"}, "ops")
 	})
 	r.step()
 	return soon(r.t, reply)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/internal/exception"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
@@ -16,7 +17,7 @@ import (
 
 // deliveryCauses are the causes that a delivery itself raises; they close when
 // it goes on.
-var deliveryCauses = []string{"in_doubt", "business_park", "key_reuse", "cannot_render"}
+var deliveryCauses = []string{"in_doubt", "business_park", "key_reuse", "cannot_render", connector.ProofMismatch}
 
 // actionsFor lists what a person can do about a cause.
 func actionsFor(cause string) []string {
@@ -24,7 +25,7 @@ func actionsFor(cause string) []string {
 	case cause == "in_doubt":
 		return []string{"settle", "retry", "skip"}
 	case strings.HasPrefix(cause, "refused_"), cause == "business_park", cause == "cannot_render",
-		cause == "key_reuse", cause == "ack_overdue":
+		cause == "key_reuse", cause == "ack_overdue", cause == causeDelayedAck, cause == connector.ProofMismatch:
 		return []string{"retry", "skip", "settle"}
 	case cause == process.CauseUnmatched:
 		return []string{"match"}
@@ -62,7 +63,10 @@ func poisonAnswer(f *flow, d *lane.Delivery, reason string) exception.Exception 
 	}
 }
 
-func ackOverdue(f *flow, d *lane.Delivery) exception.Exception {
+func ackOverdue(f *flow, d *lane.Delivery, t *target) exception.Exception {
+	if t.sys.Manifest.Numbered {
+		return delayedAck(f, d)
+	}
 	return exception.Exception{
 		Cause: "ack_overdue", Subject: d.Key,
 		Detail: fmt.Sprintf("%s took %s of %s and has not said what became of it; due by %s", d.Target, d.Kind, f.row.Ref, d.AckBy.UTC().Format(time.RFC3339)),

@@ -297,7 +297,10 @@ func (p *Pickup) keepPart(ctx context.Context, d *dropped, n int, part connector
 	}
 	m := p.message(d, n, part)
 	events, reason := translate(p.opt.Log, p.conn.Translator, m)
-	row := ledger.Message{Source: p.system, DedupeID: p.fileID(d) + "." + id, Topic: m.Topic, Status: ledger.Accepted,
+	if p.drop.Same != connector.SameMessage || part.ID == "" {
+		id = p.fileID(d) + "." + id
+	}
+	row := ledger.Message{Source: p.system, DedupeID: id, Topic: m.Topic, Status: ledger.Accepted,
 		ReceivedAt: d.received, SHA256: sha256.Sum256(m.Body), Header: headers(m.Header), Body: m.Body}
 	if reason != "" {
 		row.Status, row.Reason, events = ledger.Quarantined, reason, nil
@@ -309,6 +312,9 @@ func (p *Pickup) keep(ctx context.Context, d *dropped, row ledger.Message, event
 	kept, err := p.opt.Keeper.Keep(ctx, row, events)
 	if err != nil {
 		return err
+	}
+	if kept.Conflict && p.drop.Same == connector.SameMessage {
+		return nil // told as an exception; the other messages of the file are their own
 	}
 	if kept.Conflict {
 		return rejectf("a file of the name %s was taken before with other content, as message %s; that one stands. Send what is new under a name of its own",

@@ -1,6 +1,7 @@
 package lane
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/waybillhq/waybill"
@@ -85,7 +86,7 @@ func (d *Delivery) Answer(o waybill.Outcome, now time.Time, t Timing, c Class, c
 		d.Failures = 0
 		d.wait("pending", now.Add(t.Backoff(1, chance)), AskPending)
 		if d.AckBy.IsZero() {
-			d.AckBy = now.Add(t.AckDeadline)
+			d.AckBy = now.Add(cmp.Or(o.AckWithin, t.AckDeadline))
 		}
 	case waybill.Refused:
 		if o.AskFirst {

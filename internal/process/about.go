@@ -33,7 +33,7 @@ func (s *Sales) OpenValue() (waybill.Decimal, string) {
 			continue
 		}
 		open := pic.q[waybill.Ordered][at].Sub(pic.q[waybill.Cancelled][at]).Sub(pic.q[waybill.Invoiced][at])
-		if open.Sign() > 0 {
+		if open.Sign() > 0 && pic.billed(at) {
 			value = value.Add(s.value(l, open, l.Price))
 		}
 	}

@@ -44,7 +44,7 @@ func (pic *picture) backorders() (out []Backorder) {
 // warehouse has closed its order, or cancelled the whole rest by itself.
 func (pic *picture) short(line int) bool {
 	owed := pic.q[waybill.Backordered][line]
-	if owed.Sign() <= 0 || !pic.accepted(line) {
+	if owed.Sign() <= 0 || !pic.accepted(line) || !pic.stock(line) { // a kit is owed as its components
 		return false
 	}
 	return pic.shut[pic.orderOf(line)] || owed.Equal(pic.goal[line].Sub(pic.q[waybill.Shipped][line]))
@@ -84,6 +84,11 @@ func (pic *picture) backorder() {
 		case pic.lost != nil:
 			pic.q[waybill.Backordered][at] = waybill.MinDecimal(owed, pic.lost[at])
 		}
+	}
+	for i := range pic.kits { // a short component makes its kits short
+		k := &pic.kits[i]
+		open := waybill.MaxDecimal(pic.goal[k.line].Sub(pic.q[waybill.Shipped][k.line]), waybill.Decimal{})
+		pic.q[waybill.Backordered][k.line] = waybill.MinDecimal(open, k.begun(pic.q[waybill.Backordered]))
 	}
 }
 
@@ -141,7 +146,7 @@ func (r *round) releaseBackorders() {
 // allFreed reports whether every backordered line may be released.
 func (pic *picture) allFreed() bool {
 	for line, owed := range pic.q[waybill.Backordered] {
-		if owed.Sign() > 0 && pic.accepted(line) && (!pic.short(line) || !pic.freed(line) || pic.beingCancelled(line)) {
+		if owed.Sign() > 0 && pic.accepted(line) && pic.stock(line) && (!pic.short(line) || !pic.freed(line) || pic.beingCancelled(line)) {
 			return false
 		}
 	}

@@ -59,6 +59,8 @@ type billing struct {
 	last    int  // place of the last applied posting; -1 before there is one
 
 	postings []int // places, in the order of their attempts
+
+	posted, kits row // what postings have of components, and invoices of kits; nil where the order has no kits
 }
 
 // billing starts the billing of a plan.
@@ -77,9 +79,9 @@ func (r *round) billing(postings []int) *billing {
 		}
 		switch {
 		case r.pic.info[at] == nil || !r.pic.accepted(at):
-		case r.pic.stock(at):
+		case r.pic.billedGoods(at):
 			b.allowed[at] = r.pic.allowance(at, due, r.p)
-		default:
+		case !r.pic.stock(at) && r.pic.kitAt(at) == nil:
 			b.extras[at] = due
 		}
 	}
@@ -88,22 +90,22 @@ func (r *round) billing(postings []int) *billing {
 		case !s.counts(d):
 		case d.kind == waybill.Invoice:
 			b.allowed.sub(d.lines)
-			if b.begun = true; b.again(d) {
-				break // with all it had
-			}
-			b.extras.sub(r.plans(d))
-			b.charged = b.charged || d.first
+			b.begun = true
+			b.extras.sub(b.billed(d))
+			b.charged = b.charged || d.first && !b.again(d)
 		case d.kind == waybill.CreditMemo && d.of != 0: // of a return, nothing is to be billed again
 			b.allowed.add(d.lines)
+			b.extras.add(b.billed(d))
 		}
 	}
 	for at := range b.extras { // what the ERP billed by its own doing is billed
 		b.allowed[at] = b.allowed[at].Sub(r.pic.taken[at])
 		b.extras[at] = b.extras[at].Sub(r.pic.taken[at])
-		if r.pic.stock(at) {
+		if r.pic.stock(at) || r.pic.kitAt(at) != nil {
 			b.extras[at] = waybill.Decimal{}
 		}
 	}
+	b.readKits()
 	return b
 }
 
@@ -127,9 +129,9 @@ func (pic *picture) allowance(at int, due waybill.Decimal, p *Policy) waybill.De
 	return due.Add(due.Mul(p.OverShip))
 }
 
-// posted is what stays posted of a posting: what was sent, less its reversals,
+// postedOf is what stays posted of a posting: what was sent, less its reversals,
 // those on their way included.
-func (b *billing) posted(at int, withPlanned bool) row {
+func (b *billing) postedOf(at int, withPlanned bool) row {
 	s, p := b.s, b.s.docs[at]
 	net := s.row()
 	s.carried(net, p.kind, p.target, p.subject)
@@ -160,35 +162,41 @@ func (s *Sales) reverses(d, posting *doc) bool {
 	return p.kind == posting.kind && p.subject == posting.subject && p.target == posting.target
 }
 
-// again reports whether what an invoice had is billed once more: an operator undid
-// it, and it need not stay so. A newer version of the order counts for that once
-// it is known whether it came too late.
-func (b *billing) again(d *doc) bool {
-	return d.undone != 0 && b.s.undone(d) && !b.takenBack(d) && !b.asking
+// credited reports whether an operator undid an invoice, and it is to stay so. A
+// newer version of the order ends that once it is known whether it came too late.
+func (b *billing) credited(d *doc) bool {
+	return b.s.undone(d) && (b.asking || b.takenBack(d))
 }
+
+// again reports whether what an invoice had is billed once more: an operator undid
+// it, and it need not stay so.
+func (b *billing) again(d *doc) bool { return b.s.undone(d) && !b.credited(d) }
+
+// billed is what an invoice counts for where the plan asks what is still to be
+// billed, or a credit where it asks what is to be billed again.
+func (b *billing) billed(d *doc) vector { return b.counted(d, b.credited) }
 
 // invoice bills a posting: what stays posted and is not invoiced yet, up to
 // what may be invoiced.
 func (b *billing) invoice(at int) {
 	s, posting := b.s, b.s.docs[at]
-	open := b.posted(at, true)
+	open := b.postedOf(at, true)
 	for _, d := range s.docs {
 		switch {
 		case !s.counts(d):
 		case d.kind == waybill.Invoice && d.of == at+1:
-			if !b.again(d) {
-				open.sub(b.plans(d))
-			}
+			open.sub(b.billed(d))
 		case d.kind == waybill.CreditMemo && s.reverses(d, posting):
-			open.add(b.demanded(d))
+			open.add(b.billed(d))
 		}
 	}
+	b.openKits(at, open)
 	for line := range open {
-		if b.asking && open[line].Cmp(b.allowed[line]) > 0 && b.pic.stock(line) {
+		if b.asking && open[line].Cmp(b.allowed[line]) > 0 && b.pic.billedGoods(line) {
 			return // whether the excess was ordered is being asked: one invoice, once that is known
 		}
 		open[line] = waybill.MinDecimal(open[line], b.allowed[line])
-		if !b.pic.accepted(line) || !b.pic.stock(line) {
+		if !b.pic.accepted(line) || !b.pic.billedGoods(line) {
 			open[line] = waybill.Decimal{}
 		}
 	}
@@ -260,15 +268,16 @@ func (b *billing) credit(at int) {
 			over.sub(d.lines)
 		}
 	}
-	net := b.posted(reversal.of-1, false)
+	net := b.postedOf(reversal.of-1, false)
 	sent := s.row()
 	s.carried(sent, reversal.kind, reversal.target, reversal.subject)
 	for line := range over {
 		over[line] = waybill.MinDecimal(over[line].Sub(net[line]), sent[line])
-		if !b.pic.stock(line) {
+		if !b.pic.stock(line) || !b.pic.billed(line) {
 			over[line] = waybill.Decimal{}
 		}
 	}
+	b.overKits(over)
 	if len(b.pic.returns) > 0 { // what came back may be credited already
 		net := b.invoicedNet()
 		for line := range over {
@@ -278,6 +287,9 @@ func (b *billing) credit(at int) {
 	lines := over.positive()
 	if lines == nil {
 		return
+	}
+	if invoice == 0 { // a kit's is that of the posting that completed it
+		invoice = b.lastInvoice(lines) + 1
 	}
 	b.want(want{kind: waybill.CreditMemo, target: b.p.ERP, subject: reversal.subject, version: reversal.version,
 		of: at + 1, compensates: invoice, fact: reversal.fact,
@@ -329,7 +341,7 @@ func (r *round) taxOf(kind waybill.Kind, v vector, completes bool) waybill.Decim
 	}
 	rest.sub(v)
 	for at := range rest {
-		if pic.info[at] == nil || !pic.accepted(at) {
+		if pic.info[at] == nil || !pic.accepted(at) || !pic.billed(at) {
 			continue
 		}
 		all = all.Sub(r.s.value(pic.info[at], rest[at], pic.info[at].Price))

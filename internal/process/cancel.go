@@ -1,6 +1,10 @@
 package process
 
-import "github.com/waybillhq/waybill"
+import (
+	"slices"
+
+	"github.com/waybillhq/waybill"
+)
 
 // cancel sees each request through: the warehouse first where it holds the
 // goods, then the ERP where it holds the order, and the channel its answer
@@ -26,12 +30,12 @@ func (r *round) cancel() {
 // askWarehouse puts a request to each warehouse that holds goods of it.
 func (r *round) askWarehouse(q *request) {
 	for i, at := range r.pic.orders {
-		if r.s.recalling(at) {
+		if r.s.recalling(at) || r.s.inQuestion(q.f.subject, at) {
 			continue // that request waits for its turn
 		}
 		order, lines := r.s.docs[at], r.s.row()
 		for line := range lines {
-			if r.pic.orderOf(line) == i && r.pic.holds(q, line) && r.asks(q, line, at) {
+			if r.pic.orderOf(line) == i && r.pic.holds(q, line) && r.asks(q, line) {
 				lines[line] = r.pic.cancellable(q, line)
 			}
 		}
@@ -44,12 +48,24 @@ func (r *round) askWarehouse(q *request) {
 	}
 }
 
-// asks reports whether a warehouse is still to be asked for a line of a request,
-// or is being asked.
-func (r *round) asks(q *request, line, order int) bool {
-	at := r.pic.askedFor(q.f.subject, line)
-	return at < 0 && r.pic.cancellable(q, line).Cmp(r.pic.pool(r.pic.orderOf(line)).of(line)) > 0 ||
-		at >= 0 && r.s.docs[at].of == order+1
+// asks reports whether a warehouse is still to be asked for a line of a request.
+func (r *round) asks(q *request, line int) bool {
+	return r.pic.askedFor(q.f.subject, line) < 0 && r.pic.cancellable(q, line).Cmp(r.pic.pool(r.pic.orderOf(line)).of(line)) > 0
+}
+
+// inQuestion reports whether a warehouse owes an answer to a request for its
+// order at a place. It names its order and not the question: what has to be
+// asked on top, because a shipment was taken back, waits.
+func (s *Sales) inQuestion(request string, order int) bool {
+	for at, d := range s.docs {
+		if !d.asksFor(request) || d.of != 0 && d.of != order+1 || !d.inBooks() {
+			continue
+		}
+		if confirmed, no := s.cancelOf(at); !confirmed && !no {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *round) answerCancel(q *request) {
@@ -85,6 +101,14 @@ func (pic *picture) result(q *request) string {
 func (pic *picture) concerns(q *request, at int) bool {
 	if q.f.all {
 		return pic.stock(at) || q.got[at].Sign() > 0
+	}
+	if k := pic.kitAt(at); k != nil && slices.ContainsFunc(k.parts, func(p part) bool { return pic.concerns(q, p.line) }) {
+		return true
+	}
+	if k := pic.kitOf(at); k != nil {
+		if _, named := q.f.lines.of(k.line); named {
+			return true
+		}
 	}
 	_, named := q.f.lines.of(at)
 	return named

@@ -39,16 +39,18 @@ type capturing struct {
 	extras  row  // freight, fees and services still to be captured
 	charged bool // a capture has the order's charges
 	planned bool // this plan has one that carries the extras
+
+	shipped, kits row // what shipments have of components, and captures of kits
 }
 
 func (r *round) capturing() *capturing {
-	c := &capturing{round: r, allowed: r.s.row(), extras: r.s.row()}
+	c := &capturing{round: r, allowed: r.s.row(), extras: r.s.row(), shipped: r.s.row(), kits: r.s.row()}
 	for at, due := range r.pic.goal {
 		switch {
 		case r.pic.info[at] == nil:
-		case r.pic.stock(at):
+		case r.pic.billedGoods(at):
 			c.allowed[at] = r.pic.allowance(at, due, r.p)
-		default:
+		case !r.pic.stock(at) && r.pic.kitAt(at) == nil:
 			c.extras[at] = due
 		}
 	}
@@ -57,6 +59,7 @@ func (r *round) capturing() *capturing {
 			c.allowed.sub(d.lines)
 			c.extras.sub(r.plans(d))
 			c.charged = c.charged || d.first
+			c.kits.add(r.plans(d))
 		}
 	}
 	return c
@@ -72,11 +75,17 @@ func (c *capturing) shipment(f *fact) {
 			told, freight = true, freight && !d.freight
 		}
 	}
+	c.shipped.add(c.pic.base(f))
+	for i := range c.pic.kits { // with the shipment by which one more may be billed
+		k := &c.pic.kits[i]
+		open[k.line] = k.billable(c.shipped).Sub(c.kits[k.line])
+	}
 	for line := range open {
 		open[line] = waybill.MinDecimal(open[line], c.allowed[line])
-		if !c.pic.stock(line) {
+		if !c.pic.billedGoods(line) {
 			open[line] = waybill.Decimal{}
 		}
+		c.kits[line] = c.kits[line].Add(waybill.MaxDecimal(open[line], waybill.Decimal{}))
 	}
 	lines := open.positive()
 	if lines == nil {

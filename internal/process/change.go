@@ -47,7 +47,7 @@ func (s *Sales) changeOf(at int) changeState {
 // with an event of a family.
 func (s *Sales) answeredBy(fam family, at int) bool {
 	for _, f := range s.of(fam) {
-		if f.answers == at+1 && s.warehouseOrder(f.source, f.subject) >= 0 {
+		if s.answers(f, at) && s.warehouseOrder(f.source, f.subject) >= 0 {
 			return true
 		}
 	}

@@ -166,13 +166,13 @@ func (r *round) judge(o *fact, receipt *waybill.Receipt) []hold {
 			holds = append(holds, hold{kind: "check", reason: "not approved, without a reason", since: since})
 		}
 	}
-	order := o.order()
+	order := r.s.orderOf(o)
 	if order == nil {
 		return holds
 	}
 	for _, price := range res.Prices {
 		at := slices.IndexFunc(order.Lines, func(l waybill.OrderLine) bool { return l.Line == price.Line })
-		if at < 0 || within(order.Lines[at].Price, price.Price, r.p.PriceTolerance) {
+		if at < 0 || unpriced(order, &order.Lines[at]) || within(order.Lines[at].Price, price.Price, r.p.PriceTolerance) {
 			continue
 		}
 		holds = append(holds, hold{kind: "price", line: price.Line, since: since,

@@ -217,12 +217,18 @@ func (r *round) takenBack(d *doc) bool {
 }
 
 // demanded is what a document counts for where the plan asks what is still to
-// be done: nothing where it undoes another by an operator's word. What was undone
-// counts as done as long as it stays so, and then for nothing.
-func (r *round) demanded(d *doc) vector {
+// be done.
+func (r *round) demanded(d *doc) vector { return r.counted(d, r.takenBack) }
+
+// counted is what a document counts for. While what an operator undid is to stay
+// so, it counts as done, and what undoes it for nothing; from then on both count
+// for what they put into the books, as does every other correction of it.
+func (r *round) counted(d *doc, stays func(undone *doc) bool) vector {
 	switch {
-	case d.undoes, d.undone != 0 && r.s.undone(d) && !r.takenBack(d):
+	case d.undoes && stays(r.s.docs[d.compensates-1]):
 		return nil
+	case d.undoes, r.s.undone(d) && !stays(d):
+		return d.lines
 	}
 	return r.plans(d)
 }

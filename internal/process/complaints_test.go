@@ -358,3 +358,41 @@ func TestComplaint35_ReturnWithoutAnInvoice(t *testing.T) {
 		t.Errorf("the credit names %q, not the invoice", v.Compensates)
 	}
 }
+
+// gift is an order of two kits: a bar and four cups each.
+func gift(rule waybill.KitRule) *waybill.Order {
+	l := goods("1", "2", "50.00")
+	l.Kit = &waybill.Kit{Invoice: rule, Components: []waybill.Component{
+		{SKU: "BAR", Qty: decimal("1"), UOM: "EA"}, {SKU: "CUP", Qty: decimal("4"), UOM: "EA"}}}
+	return &waybill.Order{Lines: []waybill.OrderLine{l}}
+}
+
+// TestComplaint20_WholeKitsByTheScarcestComponent: a partly delivered kit is
+// neither nothing nor all; what is invoiced are whole kits, and loose components
+// are shown.
+func TestComplaint20_WholeKitsByTheScarcestComponent(t *testing.T) {
+	d := begin(t, gift(waybill.KitOnComplete))
+	ship(d, "SH-1", qty("1~1", "2"), qty("1~2", "7"))
+	expect(t, "kits shipped", d.line("1")[waybill.Shipped], "1")
+	expect(t, "kits invoiced", d.line("1")[waybill.Invoiced], "1")
+	expect(t, "cups shipped", d.line("1~2")[waybill.Shipped], "7")
+	expect(t, "cups invoiced", d.line("1~2")[waybill.Invoiced], "0")
+	ship(d, "SH-2", qty("1~2", "1"))
+	expect(t, "kits invoiced with the last cup", d.line("1")[waybill.Invoiced], "2")
+	d.refold()
+}
+
+// TestComplaint21_KitAndComponentsCannotDrift: a kit leaves in several parcels,
+// and whether a warehouse names the kit or its components, there is one count.
+func TestComplaint21_KitAndComponentsCannotDrift(t *testing.T) {
+	d := begin(t, gift(waybill.KitOnFirst))
+	ship(d, "SH-1", qty("1~2", "4"))
+	expect(t, "kits invoiced with their first parcel", d.line("1")[waybill.Invoiced], "1")
+	expect(t, "kits shipped", d.line("1")[waybill.Shipped], "0")
+	ship(d, "SH-2", qty("1~1", "1"), qty("1", "1"), qty("1~2", "1")) // the kit beside its components says nothing more
+	expect(t, "bars shipped", d.line("1~1")[waybill.Shipped], "1")
+	expect(t, "cups shipped", d.line("1~2")[waybill.Shipped], "5")
+	expect(t, "kits shipped", d.line("1")[waybill.Shipped], "1")
+	expect(t, "kits invoiced", d.line("1")[waybill.Invoiced], "2")
+	d.refold()
+}

@@ -34,7 +34,7 @@ func Compose(s *Sales, key string, p *Policy) (waybill.Document, error) {
 	out := waybill.Document{Kind: d.kind, Company: named(p.Company, c.pic.body.Company), Order: s.ref, Version: d.version,
 		Key: d.key, Revision: d.revision, Supersedes: s.keyAt(d.supersedes), Compensates: s.keyAt(d.compensates),
 		Currency: c.pic.body.Currency, PostingDate: c.postingDate(), Lines: c.lines(), Data: data,
-		Target: d.target, Lane: waybill.Lane(waybill.FlowSales, s.ref), Subject: d.subject}
+		Target: d.target, Lane: waybill.Lane(waybill.FlowSales, s.ref), Subject: d.subject, Placed: c.pic.body}
 	if err := c.write(&out); err != nil {
 		return waybill.Document{}, fmt.Errorf("compose document %s of order %s by its edit: %w", key, s.ref, err)
 	}
@@ -53,7 +53,7 @@ type composer struct {
 // document books left the building.
 func (c *composer) postingDate() string {
 	switch c.d.kind {
-	case waybill.ShipmentPosting, waybill.ShipmentReversal, waybill.Invoice, waybill.CreditMemo:
+	case waybill.ShipmentPosting, waybill.ShipmentReversal, waybill.Invoice, waybill.InvoiceNotice, waybill.CreditMemo:
 	default:
 		return ""
 	}
@@ -71,7 +71,7 @@ func (c *composer) postingDate() string {
 func (c *composer) lines() []waybill.DocumentLine {
 	priced := false
 	switch c.d.kind {
-	case waybill.OrderCheck, waybill.SalesOrder, waybill.SalesOrderChange, waybill.Invoice, waybill.CreditMemo, waybill.RefundNotice,
+	case waybill.OrderCheck, waybill.SalesOrder, waybill.SalesOrderChange, waybill.Invoice, waybill.InvoiceNotice, waybill.CreditMemo, waybill.RefundNotice,
 		waybill.PaymentCapture, waybill.PaymentReceipt,
 		waybill.OrderAcknowledgment, waybill.ChangeAnswer:
 		priced = true
@@ -80,11 +80,11 @@ func (c *composer) lines() []waybill.DocumentLine {
 	prices := make([]waybill.Price, 0, len(c.d.lines)) // one allocation for all
 	c.pic.eachLine(func(at int) {
 		qty, has := c.d.lines.of(at)
-		if !has {
+		if !has || c.answersByKit() && c.pic.kitOf(at) != nil {
 			return
 		}
 		info := c.pic.info[at]
-		l := waybill.DocumentLine{Line: info.Line, SKU: info.SKU, Qty: qty, UOM: info.UOM, Kind: info.Kind}
+		l := waybill.DocumentLine{Line: info.Line, SKU: info.SKU, Qty: qty, UOM: info.UOM, Kind: info.Kind, Parent: info.Parent}
 		price := waybill.Decimal{}
 		if priced {
 			price = c.priceOf(at)
@@ -101,6 +101,16 @@ func (c *composer) lines() []waybill.DocumentLine {
 		out = append(out, l)
 	})
 	return out
+}
+
+// answersByKit reports whether the document answers what a buyer ordered, which
+// is kits. What left, and what comes back, is told by component.
+func (c *composer) answersByKit() bool {
+	switch c.d.kind {
+	case waybill.OrderAcknowledgment, waybill.ChangeAnswer, waybill.CancellationAnswer:
+		return true
+	}
+	return false
 }
 
 // perBase is a line's price for one base unit; where that is no finite decimal,
@@ -132,6 +142,8 @@ func (c *composer) data() any {
 		return c.returned()
 	case waybill.PaymentCapture, waybill.PaymentReceipt:
 		return c.payment()
+	case waybill.InvoiceNotice:
+		return c.invoiceNotice()
 	case waybill.BackorderNotice:
 		return &notice{ChannelOrder: c.channelOrder(), WarehouseOrder: d.subject}
 	case waybill.OrderAcknowledgment:
@@ -235,6 +247,9 @@ type changeAnswer struct {
 func (c *composer) changeLines() []waybill.LineQty {
 	out := make([]waybill.LineQty, 0, len(c.pic.info))
 	c.pic.eachLine(func(at int) {
+		if c.pic.kitOf(at) != nil {
+			return
+		}
 		qty, uom := c.s.inLineUnit(c.pic.info[at], c.pic.goal[at])
 		out = append(out, waybill.LineQty{Line: c.pic.info[at].Line, Qty: qty, UOM: uom})
 	})
@@ -264,7 +279,7 @@ func (c *composer) cancelLines() []cancelLine {
 			continue
 		}
 		c.pic.eachLine(func(at int) {
-			if c.pic.concerns(q, at) {
+			if c.pic.concerns(q, at) && c.pic.kitOf(at) == nil {
 				qty, _ := c.d.lines.of(at)
 				out = append(out, c.cancelLine(c.pic.info[at], qty, c.pic.q[waybill.Shipped][at]))
 			}

@@ -18,8 +18,9 @@ const (
 	blobFormat = 1
 	blobSchema = 2 // 2: several warehouse orders
 
-	// orderSchema is the schema of an order's state. 3: what operators edited and undid.
-	orderSchema = 3
+	// orderSchema is the schema of an order's state. 3: what operators edited and
+	// undid. 4: kits.
+	orderSchema = 4
 )
 
 // Append writes the state behind b. The content of orders and shipments is not
@@ -48,6 +49,7 @@ func (s *Sales) Append(b []byte) []byte {
 			w.text("u", it.UOMs[n].UOM)
 			w.text("r", it.UOMs[n].Ratio.String())
 		})
+		w.kit(it.Kit)
 	})
 	w.list("h", len(s.holds), func(i int) {
 		h := s.holds[i]
@@ -74,6 +76,21 @@ func (s *Sales) Append(b []byte) []byte {
 	w.texts("s", w.systems) // last: writing the rest numbers them
 	w.shut('}')
 	return w.b
+}
+
+func (w *writer) kit(k *waybill.Kit) {
+	if k == nil {
+		return
+	}
+	w.text("v", string(k.Invoice))
+	w.list("c", len(k.Components), func(i int) {
+		c := &k.Components[i]
+		w.text("k", c.SKU)
+		w.decimal("q", c.Qty)
+		w.text("u", c.UOM)
+		w.decimal("p", c.Price)
+		w.text("d", c.Description)
+	})
 }
 
 // firstTime is the time that stored times count from.
@@ -302,7 +319,7 @@ var kindCodes = [...]struct {
 	{waybill.Fulfilment, "ff"}, {waybill.FulfilmentUpdate, "fu"},
 	{waybill.PurchaseOrder, "po"}, {waybill.BackorderNotice, "bn"},
 	{waybill.ReturnAuthorization, "ra"}, {waybill.ReturnAdvice, "rv"}, {waybill.RefundNotice, "rn"},
-	{waybill.PaymentCapture, "pc"}, {waybill.PaymentReceipt, "pr"},
+	{waybill.PaymentCapture, "pc"}, {waybill.PaymentReceipt, "pr"}, {waybill.InvoiceNotice, "iv"},
 }
 
 func codeOf(k waybill.Kind) string {

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/waybillhq/waybill"
@@ -41,7 +42,7 @@ func (s *Sales) inForce() *fact {
 // known or attached.
 func (s *Sales) content() *waybill.Order {
 	if f := s.inForce(); f != nil {
-		return f.order()
+		return s.orderOf(f)
 	}
 	return nil
 }
@@ -68,20 +69,40 @@ func (f *fact) unit(i int) string {
 	return ""
 }
 
-// base returns a fact's quantities in base units.
+// base returns a fact's quantities of goods in base units: what it says of a kit
+// it says of the components.
 func (pic *picture) base(f *fact) vector {
+	return pic.inBase(f, func(line int) bool { return pic.kitAt(line) != nil })
+}
+
+// inBooks returns the quantities of an invoice or credit in base units, by the
+// lines that are invoiced.
+func (pic *picture) inBooks(f *fact) vector {
+	return pic.inBase(f, func(line int) bool { return pic.kitAt(line) != nil && !pic.billed(line) })
+}
+
+// inBase returns a fact's quantities in base units, those of some kits by their
+// components.
+func (pic *picture) inBase(f *fact, spread func(line int) bool) vector {
 	same := true
 	for i, en := range f.lines {
 		q, _ := pic.s.toBase(pic.info[en.line], en.qty, f.unit(i))
-		same = same && q.Equal(en.qty) && (i == 0 || f.lines[i-1].line < en.line)
+		same = same && q.Equal(en.qty) && (i == 0 || f.lines[i-1].line < en.line) && !spread(en.line)
 	}
 	if same {
 		return f.lines
 	}
 	out := make(vector, 0, len(f.lines))
+	named := func(line int) bool {
+		return slices.ContainsFunc(f.lines, func(en entry) bool { return en.line == line })
+	}
 	for i, en := range f.lines {
 		q, _ := pic.s.toBase(pic.info[en.line], en.qty, f.unit(i))
-		out = out.put(en.line, q)
+		if !spread(en.line) {
+			out = out.put(en.line, q)
+			continue
+		}
+		pic.spread(en.line, q, named, func(line int, qty waybill.Decimal) { out = out.put(line, qty) })
 	}
 	return out
 }
@@ -282,8 +303,8 @@ func (pic *picture) apply(f *fact) {
 	case famReturnRequested:
 		pic.requested = append(pic.requested, f)
 	case famInvoiced:
-		pic.q[waybill.Invoiced].add(pic.base(f))
+		pic.q[waybill.Invoiced].add(pic.inBooks(f))
 	case famCredited:
-		pic.q[waybill.Credited].add(pic.base(f))
+		pic.q[waybill.Credited].add(pic.inBooks(f))
 	}
 }

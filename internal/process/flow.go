@@ -62,6 +62,8 @@ func NewFlow(kind waybill.FlowKind, ref string, p *Policy) Flow {
 		return newStock(kind, ref)
 	case waybill.FlowReturn:
 		return newBlind(ref)
+	case waybill.FlowInterchange:
+		return newInterchange(ref)
 	default:
 		return New(ref, p)
 	}
@@ -75,6 +77,8 @@ func LoadFlow(kind waybill.FlowKind, b []byte) (Flow, error) {
 		return loadStock(b)
 	case waybill.FlowReturn:
 		return loadBlind(b)
+	case waybill.FlowInterchange:
+		return loadInterchange(b)
 	default:
 		s, err := Load(b)
 		if err != nil { // not a nil *Sales in a Flow that is not nil
@@ -101,11 +105,15 @@ func (s *Sales) Decide(e *waybill.Event, p *Policy) Decision { return Decide(s, 
 func (s *Sales) Compose(key string, p *Policy) (waybill.Document, error) { return Compose(s, key, p) }
 
 // Lacks reports whether an item's record would tell the order a unit that it
-// counts in, or that a fact waits for: the record is to be folded as item.known.
+// counts in, or that a fact waits for, or what a kit of it is made up of: the
+// record is to be folded as item.known.
 // What [Sales.Missing] lists must be attached.
 func (s *Sales) Lacks(record *waybill.Item) bool {
 	if record.BaseUOM == "" {
 		return false
+	}
+	if s.lacksKit(record.SKU, record.Kit) {
+		return true
 	}
 	if at := slices.IndexFunc(s.items, func(it Item) bool { return it.SKU == record.SKU }); at >= 0 {
 		it := &s.items[at]

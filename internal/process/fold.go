@@ -44,6 +44,14 @@ func (r *round) fold(e *waybill.Event) {
 		if a, err := body[Allotted](e); err == nil {
 			r.allot(a)
 		}
+	case waybill.ReferenceUnmapped:
+		if u, err := body[Unmapped](e); err == nil {
+			r.unmapped(u)
+		}
+	case waybill.ReferenceMapped:
+		if u, err := body[Unmapped](e); err == nil {
+			r.mapped(u)
+		}
 	case waybill.EntityTouched:
 		if t, err := body[Touched](e); err == nil {
 			r.touched(t)
@@ -183,6 +191,7 @@ func (r *round) read(f *fact, e *waybill.Event) error {
 			return err
 		}
 		f.subject, f.changed, f.body = "", e.Type == waybill.OrderChanged, o
+		o = r.s.explode(o)
 		for i := range o.Lines {
 			r.s.line(o.Lines[i].Line, i)
 		}

@@ -191,6 +191,7 @@ func (r *reader) state() {
 
 func (r *reader) item() {
 	var it Item
+	var kit waybill.Kit
 	r.object(func(name string) {
 		switch name {
 		case "k":
@@ -199,11 +200,38 @@ func (r *reader) item() {
 			it.BaseUOM = r.text()
 		case "u":
 			r.array(func() { it.UOMs = append(it.UOMs, r.unit()) })
+		case "v":
+			kit.Invoice = waybill.KitRule(r.text())
+		case "c":
+			r.array(func() { kit.Components = append(kit.Components, r.component()) })
 		default:
 			r.unknown(name)
 		}
 	})
+	if kit.Components != nil {
+		it.Kit = &kit
+	}
 	r.s.items = append(r.s.items, it)
+}
+
+func (r *reader) component() (c waybill.Component) {
+	r.object(func(name string) {
+		switch name {
+		case "k":
+			c.SKU = r.text()
+		case "q":
+			c.Qty = r.decimal()
+		case "u":
+			c.UOM = r.text()
+		case "p":
+			c.Price = r.decimal()
+		case "d":
+			c.Description = r.text()
+		default:
+			r.unknown(name)
+		}
+	})
+	return c
 }
 
 func (r *reader) unit() (u waybill.UOM) {

@@ -26,6 +26,7 @@ func (r *round) plan() {
 	r.capture()       // channel payment_capture, erp payment_receipt
 	r.post()          // erp shipment_posting, shipment_reversal
 	r.bill()          // erp invoice, credit_memo
+	r.tellInvoices()  // channel invoice_notice
 	r.authorize()     // channel return_authorization, wms return_advice
 	r.giveBackMoney() // erp credit_memo, channel refund_notice
 }

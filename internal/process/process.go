@@ -59,6 +59,7 @@ type Channel struct {
 	Prefix    string // of its orders' names (system contract G4)
 	Documents bool   // it takes acknowledgments, fulfilments and answers
 	Captures  bool   // it takes the buyer's money when goods ship: payment_capture
+	Invoices  bool   // it is sent the invoices of its orders: invoice_notice
 	// Availability: it takes inventory_availability.
 	Availability bool
 	// OwnReturns: it tells its buyers of returns and refunds by itself, and takes

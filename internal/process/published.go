@@ -22,8 +22,12 @@ func EventData(t waybill.EventType) any {
 		return Duplicate{}
 	case waybill.StockAllotted:
 		return Allotted{}
+	case waybill.ReferenceUnmapped, waybill.ReferenceMapped:
+		return Unmapped{}
 	case waybill.ReturnMatched:
 		return Matched{}
+	case waybill.InterchangeReceived:
+		return waybill.Interchange{}
 	}
 	return nil
 }
@@ -47,6 +51,10 @@ func DocumentData(k waybill.Kind) any {
 		return shipmentData{}
 	case waybill.Invoice, waybill.CreditMemo:
 		return billData{}
+	case waybill.InvoiceNotice:
+		return invoiceNotice{}
+	case waybill.FunctionalAcknowledgment:
+		return acknowledgment{}
 	case waybill.BackorderNotice:
 		return notice{}
 	case waybill.PaymentCapture, waybill.PaymentReceipt:

@@ -20,6 +20,7 @@ func (r *round) raise() {
 	a.returns()
 	a.captures()
 	a.undoings()
+	a.kits()
 	s := r.s
 	kept := s.open[:0:0]
 	for _, k := range s.open {
@@ -136,7 +137,7 @@ func (a *alarms) quantities() {
 		}
 		net := pic.q[waybill.Invoiced][at].Sub(pic.q[waybill.Credited][at])
 		if !l.IsStock() {
-			if net.Cmp(pic.goal[at]) > 0 {
+			if pic.billed(at) && net.Cmp(pic.goal[at]) > 0 {
 				a.add("invoiced_over_ordered", a.s.ref, l.Line, "line "+l.Line+": "+net.String()+" invoiced, "+pic.goal[at].String()+" ordered and not cancelled",
 					"credit it in the ERP, or put the line back into the order: it changed after it was billed")
 			}

@@ -41,7 +41,14 @@ func (pic *picture) returned(f *fact) {
 // eachReturned calls do for what comes back of each line, in base units. What
 // names only an item is shared among the order's lines of that item: each as far
 // as it shipped and has not come back, the last without limit.
-func (pic *picture) eachReturned(body *waybill.Return, back row, do func(line int, qty waybill.Decimal, l *waybill.ReturnLine)) {
+// A kit that comes back is its components.
+func (pic *picture) eachReturned(body *waybill.Return, back row, each func(line int, qty waybill.Decimal, l *waybill.ReturnLine)) {
+	named := func(line int) bool {
+		return slices.ContainsFunc(body.Lines, func(l waybill.ReturnLine) bool { return l.Line == pic.s.table[line] })
+	}
+	do := func(line int, qty waybill.Decimal, l *waybill.ReturnLine) {
+		pic.spread(line, qty, named, func(line int, qty waybill.Decimal) { each(line, qty, l) })
+	}
 	for i := range body.Lines {
 		l := &body.Lines[i]
 		if l.Line != "" {
@@ -59,7 +66,11 @@ func (pic *picture) eachReturned(body *waybill.Return, back row, do func(line in
 			}
 			qty := left
 			if n < len(lines)-1 {
-				qty = waybill.MinDecimal(qty, waybill.MaxDecimal(pic.q[waybill.Shipped][at].Sub(back[at]), waybill.Decimal{}))
+				out := pic.q[waybill.Shipped][at].Sub(back[at])
+				if k := pic.kitAt(at); k != nil {
+					out = k.whole(pic.q[waybill.Shipped]).Sub(k.begun(back))
+				}
+				qty = waybill.MinDecimal(qty, waybill.MaxDecimal(out, waybill.Decimal{}))
 			}
 			if qty.Sign() > 0 {
 				do(at, qty, l)
@@ -72,7 +83,7 @@ func (pic *picture) eachReturned(body *waybill.Return, back row, do func(line in
 // linesOf lists the lines of goods that order an item.
 func (pic *picture) linesOf(sku string) (out []int) {
 	pic.eachLine(func(at int) {
-		if pic.stock(at) && pic.info[at].SKU == sku {
+		if (pic.stock(at) || pic.kitAt(at) != nil) && pic.info[at].SKU == sku {
 			out = append(out, at)
 		}
 	})
@@ -218,11 +229,11 @@ func (r *round) giveBackMoney() {
 	for i := range r.pic.returns {
 		c := &r.pic.returns[i]
 		if r.p.ERP == "" {
-			r.refund(c.f, 0, c.kept.positive())
+			r.refund(c.f, 0, r.pic.inBilled(c.kept).positive())
 			continue
 		}
 		more, told := r.s.row(), false
-		copy(more, c.kept)
+		copy(more, r.pic.inBilled(c.kept))
 		for at, d := range r.s.docs {
 			if d.kind == waybill.CreditMemo && r.s.counts(d) && r.s.returnOf(d) == c.f.subject {
 				more.sub(r.plans(d))
@@ -341,7 +352,7 @@ func (r *round) taxBack(v vector) waybill.Decimal {
 func (a *alarms) returns() {
 	pic := a.pic
 	for at, l := range pic.info {
-		if l == nil || !l.IsStock() {
+		if l == nil || !l.IsStock() && pic.kitAt(at) == nil {
 			continue
 		}
 		back, shipped := pic.q[waybill.Returned][at], pic.q[waybill.Shipped][at]
@@ -356,17 +367,17 @@ func (a *alarms) returns() {
 		}
 	}
 	for _, c := range pic.returns {
-		over := a.s.row()
+		over, kept := a.s.row(), pic.inBilled(c.kept)
 		for _, d := range a.s.docs {
 			if d.kind == waybill.CreditMemo && d.inBooks() && a.s.returnOf(d) == c.f.subject {
 				over.add(d.lines)
 			}
 		}
 		for at := range over {
-			if over[at].Cmp(c.kept[at]) > 0 {
+			if over[at].Cmp(kept[at]) > 0 {
 				line := a.s.table[at]
 				a.add("credited_over_returned", c.f.subject, line, "line "+line+" of return "+c.f.subject+": "+over[at].String()+" credited, "+
-					c.kept[at].String()+" came back by its version in force", "bill the difference in the ERP, or have the return corrected")
+					kept[at].String()+" came back by its version in force", "bill the difference in the ERP, or have the return corrected")
 			}
 		}
 	}
@@ -418,7 +429,7 @@ func (c *composer) priceOf(line int) waybill.Decimal {
 		}
 		last = d.attempt
 		for _, f := range c.s.of(famOrder) {
-			if o := f.order(); o != nil && f.version == d.terms {
+			if o := c.s.orderOf(f); o != nil && f.version == d.terms {
 				if at := slices.IndexFunc(o.Lines, func(l waybill.OrderLine) bool { return l.Line == c.s.table[line] }); at >= 0 {
 					price = o.Lines[at].Price
 				}

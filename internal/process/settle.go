@@ -231,7 +231,7 @@ func outcomeOf(lines []waybill.LineOutcome, line string) *waybill.LineOutcome {
 func (r *round) leaveRest(d *doc) {
 	rest := &doc{kind: d.kind, target: d.target, subject: d.subject, revision: d.revision + 1, version: d.version, state: withdrawn,
 		lines: d.again, rest: true, of: d.of, compensates: d.compensates, fact: d.fact, answer: d.answer,
-		byVersion: d.byVersion, before: d.before}
+		byVersion: d.byVersion, before: d.before, undoes: d.undoes, lapsed: d.lapsed, terms: d.terms}
 	rest.key = r.key(rest)
 	r.s.docs = append(r.s.docs, rest)
 }

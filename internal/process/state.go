@@ -150,7 +150,8 @@ type fact struct {
 	// shipment, and of a rest that is given up: the warehouse order it is about.
 	answers int
 
-	body any // *waybill.Order, *waybill.Shipment or *waybill.Return; nil until attached
+	body  any            // *waybill.Order, *waybill.Shipment or *waybill.Return; nil until attached
+	whole *waybill.Order // of an order's version: with its kits exploded; nil until asked for
 }
 
 // verdict is what a version's check came to.
@@ -245,10 +246,13 @@ type hold struct {
 const (
 	holdManual    = "manual"
 	holdDuplicate = "duplicate_po"
+	holdUnmapped  = "unmapped" // or a mapping
 )
 
 // byCheck reports whether a check can lift the hold.
-func (h hold) byCheck() bool { return h.kind != holdManual && h.kind != holdDuplicate }
+func (h hold) byCheck() bool {
+	return h.kind != holdManual && h.kind != holdDuplicate && h.kind != holdUnmapped
+}
 
 // New returns the state of an order of which nothing is known yet.
 func New(ref string, p *Policy) *Sales {

@@ -23,6 +23,9 @@ func (s *Sales) Status() waybill.Status {
 func (pic *picture) status() waybill.Status {
 	s := pic.s
 	if pic.body == nil {
+		if len(s.holds) > 0 { // its first version waits
+			return waybill.StatusHeld
+		}
 		return waybill.StatusReceived
 	}
 	left, open, shipped, billed := false, false, false, true
@@ -39,7 +42,7 @@ func (pic *picture) status() waybill.Status {
 			open = open || due.Cmp(out) > 0
 			due = waybill.MinDecimal(due, out)
 		}
-		billed = billed && pic.q[waybill.Invoiced][at].Cmp(due) >= 0
+		billed = billed && (!pic.billed(at) || pic.q[waybill.Invoiced][at].Cmp(due) >= 0)
 	}
 	open = open || !pic.goods && !billed
 	switch {

@@ -130,3 +130,31 @@ func emptyView(kind waybill.FlowKind, ref string) View {
 	return View{Order: waybill.Lane(kind, ref), Refs: []Reference{}, Holds: []HoldView{}, Shipments: []ShipmentView{},
 		Invoices: []InvoiceView{}, Lines: []LineView{}}
 }
+
+// RecordVersion is the version of [Stock.Record]; 0 where there is none.
+func (s *Stock) RecordVersion() int64 {
+	if s.x.Record == nil {
+		return 0
+	}
+	return s.x.Record.Version
+}
+
+// Stated is what the position in force says is available in a warehouse,
+// whatever was spent of it; ok is false where none is known.
+func (s *Stock) Stated(warehouse string) (available waybill.Decimal, ok bool) {
+	if p := s.position(warehouse); p != nil {
+		return p.Available, true
+	}
+	return waybill.Decimal{}, false
+}
+
+// Told is what a channel was last told is available in a warehouse; ok is false
+// where it was told nothing.
+func (s *Stock) Told(target, warehouse string) (available waybill.Decimal, ok bool) {
+	for i := range s.x.Told {
+		if t := &s.x.Told[i]; t.Target == target && t.Warehouse == warehouse && t.Available != nil {
+			return *t.Available, true
+		}
+	}
+	return waybill.Decimal{}, false
+}

@@ -33,6 +33,7 @@ type picture struct {
 	conflicts []*fact // in force, with another content of the same version
 	twins     []*fact // shipments whose number another system used as well
 
+	kits   []kit
 	orders []int  // places of the warehouse orders with their warehouses, by attempt
 	shut   []bool // by orders: it is closed, its warehouse ships no more of it
 	at     []int  // by line: its warehouse order's index + 1; nil where one has all lines
@@ -124,6 +125,7 @@ func (s *Sales) look(tell *round) *picture {
 		copy(pic.gave, pic.q[waybill.Credited])
 	}
 	pic.receipts()
+	pic.foldKits()
 	pic.weigh()
 	return pic
 }
@@ -137,7 +139,7 @@ func (pic *picture) demand() {
 	below := false
 	for _, f := range pic.s.of(famOrder) {
 		below = below || f == pic.order
-		o := f.order()
+		o := pic.s.orderOf(f)
 		if !below || o == nil || pic.s.tooLate(f) {
 			continue
 		}
@@ -156,6 +158,11 @@ func (pic *picture) demand() {
 			pic.gone[at] = f != pic.order
 			pic.q[waybill.Ordered][at], _ = pic.s.toBase(l, l.Qty, "")
 			pic.goods = pic.goods || l.IsStock()
+		}
+	}
+	for at, l := range pic.info {
+		if l != nil && l.Kind == waybill.LineKit {
+			pic.readKit(l, at)
 		}
 	}
 }

@@ -90,7 +90,7 @@ type call struct {
 	kind  map[string]string // F=1@12:freight
 }
 
-var optionNames = []string{"v", "po", "customer", "type", "ship", "tax", "charge", "freight", "sku", "at", "from", "complete", "currency", "why", "tracking", "own", "route", "to", "order"}
+var optionNames = []string{"v", "po", "customer", "type", "ship", "tax", "charge", "freight", "sku", "at", "from", "complete", "currency", "why", "tracking", "own", "route", "to", "order", "kit"}
 
 func parseCall(in string) call {
 	f := strings.Fields(in)
@@ -284,6 +284,9 @@ func (s *stagehand) event(c call) (waybill.Event, bool) {
 		for _, l := range c.lines {
 			it.UOMs = append(it.UOMs, waybill.UOM{UOM: l.Line, Ratio: l.Qty})
 		}
+		if c.opts["kit"] != "" {
+			it.Kit = kitOf(c.opts["kit"])
+		}
 		e.Source, e.Body = "waybill", it
 	case waybill.EntityTouched:
 		e.Source, e.Body = "waybill", &Touched{Kind: c.word(0), ID: c.word(1)}
@@ -310,37 +313,6 @@ func (s *stagehand) sent(kind waybill.Kind, target, subject string) (last *deliv
 }
 
 var verbs = map[string]Verb{"hold": Hold, "release": Release, "recheck": Recheck, "op-cancel": Cancel, "settle-excess": SettleExcess, "release-backorder": ReleaseBackorder}
-
-func (s *stagehand) order(c call) *waybill.Order {
-	o := &waybill.Order{Order: "SO-1", Version: c.version(), Customer: "C1", Currency: "EUR", PO: c.opts["po"],
-		Type: waybill.OrderType(c.opts["type"]), RequestedShip: c.opts["ship"], ShipComplete: c.has("complete"),
-		ShipTo: &waybill.Party{Name: "Example Hardware", City: "Springfield", Country: "US"}, Tax: decimal(c.opts["tax"])}
-	if ch := c.opts["charge"]; ch != "" {
-		code, amount, _ := strings.Cut(ch, ":")
-		o.Charges = []waybill.Charge{{Code: code, Amount: decimal(amount)}}
-	}
-	for _, l := range c.lines {
-		uom := l.UOM
-		if uom == "" {
-			uom = "EA"
-		}
-		o.Lines = append(o.Lines, waybill.OrderLine{Line: l.Line, SKU: "SKU-" + l.Line, Qty: l.Qty, UOM: uom,
-			Price: decimal(c.price[l.Line]), Kind: waybill.LineKind(c.kind[l.Line])})
-	}
-	return o
-}
-
-func (s *stagehand) shipment(c call) *waybill.Shipment {
-	sh := &waybill.Shipment{Order: "SO-1", Shipment: c.word(0), Version: c.version(), ShippedAt: c.opts["at"], Carrier: "UPS",
-		Final: c.has("final"), Freight: decimal(c.opts["freight"]), Lines: c.lines}
-	if sh.ShippedAt == "" {
-		sh.ShippedAt = "2026-03-02T15:04:05Z"
-	}
-	if tr := c.opts["tracking"]; tr != "" {
-		sh.Packages = []waybill.Package{{Tracking: tr, Lines: c.lines}}
-	}
-	return sh
-}
 
 func posting(c call) *waybill.Posting {
 	p := &waybill.Posting{Order: "SO-1", Invoice: c.word(0), Version: c.version(), Currency: "EUR"}

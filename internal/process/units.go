@@ -13,6 +13,9 @@ type Item struct {
 	SKU     string        `json:"sku"`
 	BaseUOM string        `json:"base_uom"`
 	UOMs    []waybill.UOM `json:"uoms,omitzero"` // base units in one of each
+	// Kit is what one base unit is made up of. It counts where it is known before
+	// the order is accepted.
+	Kit *waybill.Kit `json:"kit,omitzero"`
 }
 
 // factor is how many base units are in one of a unit.
@@ -142,15 +145,22 @@ func (r *round) learn(record *Item) {
 			before[at] = s.perLineUnit(l)
 		}
 	}
+	explodes := s.lacksKit(record.SKU, record.Kit)
 	at := slices.IndexFunc(s.items, func(it Item) bool { return it.SKU == record.SKU })
 	if at < 0 {
+		at = len(s.items)
 		s.items = append(s.items, Item{SKU: record.SKU, BaseUOM: record.BaseUOM, UOMs: slices.Clone(record.UOMs)})
 	} else if it := &s.items[at]; it.BaseUOM == record.BaseUOM { // factors to another base can't be added
 		for _, u := range record.UOMs {
-			if _, known := it.factor(u.UOM); !known {
-				it.UOMs = append(it.UOMs, u)
+			_, known := it.factor(u.UOM)
+			if sold := slices.ContainsFunc(pic.info, func(l *waybill.OrderLine) bool { return l != nil && l.SKU == it.SKU && l.UOM == u.UOM }); !known && !(it.Kit != nil && sold) {
+				it.UOMs = append(it.UOMs, u) // how many kits were sold stays what it was
 			}
 		}
+	}
+	if explodes {
+		s.items[at].Kit = record.Kit
+		s.tableKits()
 	}
 	for at, l := range pic.info {
 		if l == nil || l.SKU != record.SKU {

@@ -48,6 +48,7 @@ type LineView struct {
 	Line        string          `json:"line"`
 	SKU         string          `json:"sku"`
 	BaseUOM     string          `json:"base_uom"`
+	Parent      string          `json:"parent,omitzero"` // of a kit's component: the kit's line, which is counted by it
 	Ordered     waybill.Decimal `json:"ordered"`
 	Cancelled   waybill.Decimal `json:"cancelled"`
 	Released    waybill.Decimal `json:"released"`
@@ -88,12 +89,12 @@ func (s *Sales) View() View {
 	}
 	for _, f := range s.of(famInvoiced) {
 		if f.place == Applied {
-			v.Invoices = append(v.Invoices, InvoiceView{Ref: f.subject, Lines: pic.quantities(pic.base(f))})
+			v.Invoices = append(v.Invoices, InvoiceView{Ref: f.subject, Lines: pic.quantities(pic.inBooks(f))})
 		}
 	}
 	pic.eachLine(func(at int) {
 		l, q := pic.info[at], &pic.q
-		v.Lines = append(v.Lines, LineView{Line: l.Line, SKU: l.SKU, BaseUOM: s.baseUnit(l),
+		v.Lines = append(v.Lines, LineView{Line: l.Line, SKU: l.SKU, BaseUOM: s.baseUnit(l), Parent: l.Parent,
 			Ordered: q[waybill.Ordered][at], Cancelled: q[waybill.Cancelled][at], Released: q[waybill.Released][at],
 			Allocated: q[waybill.Allocated][at], Picked: q[waybill.Picked][at], Packed: q[waybill.Packed][at],
 			Shipped: q[waybill.Shipped][at], Delivered: q[waybill.Delivered][at], Posted: q[waybill.Posted][at],

@@ -26,6 +26,7 @@ type walk struct {
 	asked    int                        // answers to changes
 	quiet    bool                       // targets apply everything
 	strange  bool                       // the ERP bills by its own doing
+	kit      *waybill.Kit               // what line 2 is made up of; nil in most walks
 }
 
 // walkPolicy draws one warehouse or two, and what becomes of a rest.
@@ -37,6 +38,9 @@ func walkPolicy(rt *rapid.T) *Policy {
 	if rapid.IntRange(0, 3).Draw(rt, "rest") == 0 {
 		p.Backorder = BackorderCancelRest
 	}
+	if rapid.IntRange(0, 1).Draw(rt, "component elsewhere") == 1 {
+		p.Routes = append(p.Routes, Route{SKUs: []string{"K2"}, System: "west"})
+	}
 	if rapid.IntRange(0, 3).Draw(rt, "captures") == 0 {
 		p.Channels["shop"] = Channel{Documents: true, Captures: true}
 	}
@@ -44,8 +48,24 @@ func walkPolicy(rt *rapid.T) *Policy {
 }
 
 func newWalk(rt *rapid.T) *walk {
-	return &walk{desk: newDesk(rt, walkPolicy(rt)), rt: rt, versions: map[string]int64{}, shipped: map[string]map[string]waybill.Decimal{},
+	w := &walk{rt: rt, versions: map[string]int64{}, shipped: map[string]map[string]waybill.Decimal{},
 		orders: map[int64]*waybill.Order{}, changed: map[int64]bool{}, wmsTold: map[string]waybill.Decimal{}, answered: map[string]bool{}}
+	if w.draw("kit", 0, 2) == 0 {
+		rules := []waybill.KitRule{waybill.KitOnComplete, waybill.KitOnFirst, waybill.KitByComponent}
+		price := waybill.MustDecimal("0.50")
+		w.kit = &waybill.Kit{Invoice: rules[w.draw("rule", 0, 2)], Components: []waybill.Component{
+			{SKU: "K1", Qty: waybill.NewDecimal(1), UOM: "EA", Price: price}, {SKU: "K2", Qty: waybill.NewDecimal(2), UOM: "EA", Price: price}}}
+	}
+	w.desk = newDesk(rt, walkPolicy(rt))
+	return w
+}
+
+// goods are the lines that ship.
+func (w *walk) goods() []string {
+	if w.kit != nil {
+		return []string{"1", "2~1", "2~2"}
+	}
+	return []string{"1", "2"}
 }
 
 func (w *walk) draw(label string, lo, hi int) int { return rapid.IntRange(lo, hi).Draw(w.rt, label) }
@@ -107,6 +127,9 @@ func (w *walk) tellOrder() {
 			continue
 		}
 		l := waybill.OrderLine{Line: id, SKU: "S" + id, UOM: "EA", Price: waybill.MustDecimal("2.50"), Qty: w.qty("ordered", 1, 6)}
+		if id == "2" {
+			l.Kit = w.kit
+		}
 		if id == "F" {
 			l.Kind, l.Qty = waybill.LineFreight, waybill.NewDecimal(1)
 		}
@@ -119,6 +142,16 @@ func (w *walk) tellOrder() {
 		w.changed[v] = true
 	}
 	w.tell(waybill.Event{Type: typ, Source: "shop", Version: v, Body: o})
+}
+
+// ordered reports whether a version of the order that was told has a line.
+func (w *walk) ordered(line string) bool {
+	for _, o := range w.orders {
+		if slices.ContainsFunc(o.Lines, func(l waybill.OrderLine) bool { return l.Line == line }) {
+			return true
+		}
+	}
+	return false
 }
 
 // tellReturn tells that something came back: by line, or by item alone.
@@ -137,6 +170,9 @@ func (w *walk) tellReturn() {
 	}
 	if w.draw("rejected", 0, 4) == 0 {
 		ret.Lines = append(ret.Lines, waybill.ReturnLine{Line: "2", Qty: w.qty("back", 1, 2), Disposition: "reject"})
+	}
+	if w.kit != nil && len(ret.Lines) == 1 && w.draw("kit back", 0, 2) == 0 {
+		ret.Lines = append(ret.Lines, waybill.ReturnLine{Line: []string{"2", "2~1", "2~2"}[w.draw("of the kit", 0, 2)], Qty: w.qty("back", 1, 2)})
 	}
 	w.tell(waybill.Event{Type: typ, Source: map[waybill.EventType]string{waybill.ReturnRequested: "shop", waybill.ReturnReceived: "wms"}[typ],
 		Subject: id, Version: v, Body: ret})
@@ -160,7 +196,11 @@ func (w *walk) tellCancel() {
 	}
 	c := &waybill.CancelRequest{Order: "SO-1", Request: id}
 	if w.draw("whole", 0, 1) == 0 {
-		c.Lines = []waybill.LineQty{{Line: "1", Qty: w.qty("cancel", 1, 3)}}
+		line := []string{"1", "2"}[w.draw("line", 0, 3)/3]
+		if len(w.orders) > 0 && line == "2" && !w.ordered("2") {
+			line = "1"
+		}
+		c.Lines = []waybill.LineQty{{Line: line, Qty: w.qty("cancel", 1, 3)}}
 	}
 	w.requests = append(w.requests, id)
 	w.tell(waybill.Event{Type: waybill.OrderCancelRequested, Source: "shop", Subject: id, Body: c})
@@ -177,9 +217,16 @@ func (w *walk) tellShipment() {
 	lines := map[string]waybill.Decimal{"1": w.qty("shipped", 0, 4)}
 	sh := &waybill.Shipment{Order: "SO-1", Shipment: id, Version: v, ShippedAt: "2026-03-02T15:04:05Z", Final: w.draw("final", 0, 4) == 0,
 		Lines: []waybill.LineQty{{Line: "1", Qty: lines["1"], UOM: "EA"}}}
-	if w.draw("both lines", 0, 2) == 0 {
-		lines["2"] = w.qty("shipped", 0, 3)
-		sh.Lines = append(sh.Lines, waybill.LineQty{Line: "2", Qty: lines["2"]})
+	for _, line := range w.goods()[1:] {
+		if w.draw("other lines", 0, 2) == 0 {
+			lines[line] = w.qty("shipped", 0, 3)
+			sh.Lines = append(sh.Lines, waybill.LineQty{Line: line, Qty: lines[line]})
+		}
+	}
+	if w.kit != nil && len(sh.Lines) == 1 && w.draw("whole kits", 0, 1) == 0 {
+		kits := w.qty("shipped", 1, 2)
+		lines["2~1"], lines["2~2"] = kits, kits.Add(kits)
+		sh.Lines = append(sh.Lines, waybill.LineQty{Line: "2", Qty: kits})
 	}
 	if v > w.versions[id] {
 		w.versions[id], w.shipped[id] = v, lines
@@ -395,10 +442,10 @@ func (w *walk) answerAsWarehouse() {
 		e := waybill.Event{Type: waybill.WarehouseOrderCancelRefused, Source: v.Target, Subject: about.WarehouseOrder, Version: rep.Version, Body: rep}
 		if w.quiet || w.draw("cancels", 0, 3) > 0 {
 			e.Type = waybill.WarehouseOrderCancelled
-			for _, l := range v.sent.Lines { // what it has cancelled so far, all told
-				w.wmsTold[about.WarehouseOrder+l.Line] = w.wmsTold[about.WarehouseOrder+l.Line].Add(l.Qty)
+			for line, q := range quantitiesOf(v) { // what it has cancelled so far, all told
+				w.wmsTold[about.WarehouseOrder+line] = w.wmsTold[about.WarehouseOrder+line].Add(q)
 			}
-			for _, line := range []string{"1", "2"} {
+			for _, line := range w.goods() {
 				if q := w.wmsTold[about.WarehouseOrder+line]; q.Sign() > 0 {
 					rep.Lines = append(rep.Lines, waybill.LineQty{Line: line, Qty: q})
 				}

@@ -168,14 +168,16 @@ func (r *round) answered(f *fact) int {
 
 // asking returns the subject of the document that asks about a warehouse order:
 // the version or the request, and where its warehouse is asked about several of
-// its orders, which one.
+// its orders, or of one order for more of a request, which one.
 func (s *Sales) asking(kind waybill.Kind, target, subject string, of int) string {
 	for n := 1; ; n++ {
 		name := subject
 		if n > 1 {
 			name += "/" + strconv.Itoa(n)
 		}
-		if d := s.current(kind, target, name); d == nil || d.of == 0 || d.of == of {
+		d := s.current(kind, target, name)
+		put := d != nil && kind == waybill.WarehouseOrderCancel && (d.inBooks() || d.late)
+		if d == nil || (d.of == 0 || d.of == of) && !put {
 			return name
 		}
 	}
@@ -220,7 +222,8 @@ func (pic *picture) releasedLines() {
 			switch before, _ := order.before.of(line); {
 			case sum[line].Sign() <= 0:
 			case i > 0 && out[line].Sign() > 0:
-				out[line] = before.Sub(first[line]).Add(sum[line])
+				left := waybill.MaxDecimal(before.Sub(first[line]), waybill.Decimal{}) // less than nothing where a shipment was taken back
+				out[line] = left.Add(sum[line])
 			default:
 				first[line], out[line] = before, sum[line]
 			}

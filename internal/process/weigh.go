@@ -37,6 +37,7 @@ func (pic *picture) weigh() {
 		open := waybill.MaxDecimal(ordered[at].Sub(shipped[at]), waybill.Decimal{})
 		cancelled[at] = waybill.MinDecimal(confirmed, open)
 	}
+	pic.cancelKits()
 	pic.fees()
 	pic.share()
 	for at := range pic.goal {
@@ -65,6 +66,7 @@ func (pic *picture) fees() {
 // give goes through the requests in the order in which they count, and takes
 // from room what each is given.
 func (pic *picture) give(room row) {
+	pic.requests = slices.DeleteFunc(pic.requests, pic.idle)
 	slices.SortStableFunc(pic.requests, func(a, b request) int {
 		switch { // those acted upon keep their order; the others follow in the order of their names
 		case a.f.fix != 0 && b.f.fix != 0:
@@ -97,6 +99,17 @@ func (pic *picture) give(room row) {
 			pic.lost[at] = surplus
 		}
 	}
+}
+
+// idle reports whether a request of Waybill's own has no ground any more: the
+// facts in force do not close the warehouse order whose rest it gives up, and
+// nobody was told of it yet.
+func (pic *picture) idle(q request) bool {
+	if q.f.event != "" || q.f.fix != 0 {
+		return false
+	}
+	i := slices.Index(pic.orders, q.f.answers-1)
+	return i < 0 || !pic.shut[i]
 }
 
 // asks is what a request asks for, within what is left to give. One without
@@ -304,9 +317,20 @@ func (pic *picture) askedOf(cancel int) int {
 func (s *Sales) cancelOf(at int) (confirmed, refused bool) {
 	refused = s.docs[at].late || s.answeredBy(famCancelRefused, at)
 	for _, f := range s.of(famCancelled) {
-		confirmed = confirmed || f.answers == at+1 && (f.place == Applied || f.place == Superseded)
+		confirmed = confirmed || s.answers(f, at) && (f.place == Applied || f.place == Superseded)
 	}
 	return confirmed, refused
+}
+
+// answers reports whether a warehouse's answer is about the question at a place:
+// it was given to it, or to what was left of it to be tried again. A warehouse
+// that was asked in two parts names neither.
+func (s *Sales) answers(f *fact, at int) bool {
+	if f.answers == 0 || f.answers == at+1 {
+		return f.answers != 0
+	}
+	d, rest := s.docs[at], s.docs[f.answers-1]
+	return rest.rest && rest.kind == d.kind && rest.target == d.target && rest.subject == d.subject && rest.attempt > d.attempt
 }
 
 // holdsRequest reports whether the document at a place + 1, which took a
@@ -344,6 +368,11 @@ func (pic *picture) share() {
 		for at := range rest {
 			q.got[at] = waybill.MinDecimal(q.given[at], rest[at])
 			rest[at] = rest[at].Sub(q.got[at])
+		}
+		for i := range pic.kits { // what is cancelled of a component is cancelled of its kit
+			k := &pic.kits[i]
+			q.got[k.line] = waybill.MinDecimal(k.begun(q.got), rest[k.line])
+			rest[k.line] = rest[k.line].Sub(q.got[k.line])
 		}
 		if q.got.any() {
 			last = i

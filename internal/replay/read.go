@@ -12,6 +12,7 @@ import (
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/internal/engine"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/ledger"
 	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
@@ -28,6 +29,7 @@ const (
 type reader struct {
 	db    Reader
 	conf  Configuration
+	book  *identity.Book
 	named map[int64]ledger.Waybill // waybills read last, without their states
 }
 
@@ -55,8 +57,17 @@ func (r *reader) read(ctx context.Context, m ledger.Message) (reading, error) {
 		out.unreadable(reason)
 		return out, nil
 	}
+	unmapped, err := r.identify(ctx, &m, now)
+	if err != nil {
+		out.unreadable(err.Error())
+		return out, nil
+	}
 	if out.mute {
 		return out, out.release(now)
+	}
+	if unmapped != "" && !slices.ContainsFunc(out.rows, func(e ledger.Event) bool { return waited(&e) }) {
+		out.unreadable(unmapped)
+		return out, nil
 	}
 	said, err := r.said(ctx, out.rows)
 	if err != nil {
@@ -74,6 +85,7 @@ func (r *reader) read(ctx context.Context, m ledger.Message) (reading, error) {
 	if err != nil {
 		return out, err
 	}
+	extra = takenUp(said, extra)
 	out.changes, err = compare(said, extra, now)
 	return out, err
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/ledger"
 	"github.com/waybillhq/waybill/internal/process"
 )
@@ -146,10 +147,12 @@ type Field struct {
 type Configuration struct {
 	Policy      *process.Policy
 	Translators map[string]connector.Translator // by system
+	Identity    map[string]identity.Profile     // by system: what it names in its own terms
 }
 
 // Reader is what is read.
 type Reader interface {
+	identity.Reader
 	Message(ctx context.Context, id int64) (ledger.Message, error)
 	Event(ctx context.Context, id int64) (ledger.Event, error)
 	Events(ctx context.Context, q ledger.EventQuery) ([]ledger.Event, error)

@@ -68,6 +68,9 @@ func Run(ctx context.Context, db Reader, conf Configuration, req Request, now ti
 	if tell == nil {
 		r.tell = func(Progress) {}
 	}
+	if err := r.openBook(ctx); err != nil {
+		return nil, err
+	}
 	if err := r.survey(ctx); err != nil {
 		return nil, err
 	}

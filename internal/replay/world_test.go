@@ -13,6 +13,7 @@ import (
 	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/connector/contract"
 	"github.com/waybillhq/waybill/internal/engine"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
 	"github.com/waybillhq/waybill/internal/process"
@@ -103,12 +104,17 @@ func newWorld(t *testing.T) *world {
 	}
 	w := &world{T: t, db: db, now: time.Date(2026, 3, 2, 9, 0, 0, 0, time.UTC), targets: map[string]*target{},
 		policy: &process.Policy{Namespace: "test", Company: "01", ERP: "erp", WMS: "wms", HoldRecheck: time.Hour, Limbo: time.Hour,
-			Channels: map[string]process.Channel{"shop": {}}}}
+			Channels: map[string]process.Channel{"shop": {}, "market": {Prefix: "mk~."}}}}
 	systems := []engine.System{}
 	w.mapping = &mapping{}
 	translators := map[string]connector.Translator{}
-	for name, role := range map[string]waybill.Role{"shop": waybill.RoleChannel, "erp": waybill.RoleERP, "wms": waybill.RoleWMS} {
-		conn, err := contract.Manifest().Open(connector.Env{System: name, Role: role, Observe: true, Now: w.clock})
+	profiles := map[string]identity.Profile{"market": {identity.Item: true}}
+	for name, role := range map[string]waybill.Role{"shop": waybill.RoleChannel, "market": waybill.RoleChannel, "erp": waybill.RoleERP, "wms": waybill.RoleWMS} {
+		prefix := ""
+		if name == "market" { // it has its own numbers for items
+			prefix = "mk~."
+		}
+		conn, err := contract.Manifest().Open(connector.Env{System: name, Role: role, OrderPrefix: prefix, Observe: true, Now: w.clock})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +126,7 @@ func newWorld(t *testing.T) *world {
 		// One mapping stands before every system's own reading.
 		translators[name] = &perSystem{m: w.mapping, inner: conn.Translator}
 		systems = append(systems, engine.System{Name: name, Role: role, Manifest: contract.Manifest(), Conn: conn,
-			Class: lane.Class{Idempotency: waybill.ByKey}})
+			Class: lane.Class{Idempotency: waybill.ByKey}, Identity: profiles[name]})
 	}
 	w.eng = engine.New(engine.Options{Store: db, Policy: w.policy, Systems: systems, Replica: "one", Now: w.clock,
 		Chance: func() float64 { return 0 },
@@ -132,7 +138,7 @@ func newWorld(t *testing.T) *world {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
 	go func() { ended <- w.eng.Run(ctx, time.Second) }()
-	w.runner = NewRunner(db, w.eng, Configuration{Policy: w.policy, Translators: translators}, w.clock)
+	w.runner = NewRunner(db, w.eng, Configuration{Policy: w.policy, Translators: translators, Identity: profiles}, w.clock)
 	t.Cleanup(func() {
 		w.runner.Close()
 		stop()

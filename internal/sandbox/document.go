@@ -190,7 +190,7 @@ func isID(s string) bool {
 // readDocument decodes a body and compares it with its headers.
 func readDocument(body []byte, sum [32]byte, c Call) (*document, *refusal) {
 	d := &document{lane: c.Lane, sum: sum}
-	if err := json.Unmarshal(body, d); err != nil {
+	if err := json.Unmarshal(body, d, jsontext.AllowDuplicateNames(true)); err != nil {
 		return nil, malformed("body_not_json", "body: %v", err)
 	}
 	switch {

@@ -33,12 +33,29 @@ var own = map[waybill.EventType]event{
 	waybill.StockAllotted: {title: "A position covers backordered lines, which are released", rules: []rule{
 		must("position", formWord, "the event of the position"), must("warehouse", formText, "the position's"), must("lines", formList, "")}},
 	waybill.ItemKnown: {title: "An item's units are known; quantities are counted in its base unit", rules: []rule{
-		must("sku", formID, ""), must("base_uom", formWord, "the unit that quantities are kept in")}},
+		must("sku", formID, ""), must("base_uom", formWord, "the unit that quantities are kept in"),
+		may("kit", formObject, "what one base unit is made up of; counts before the order is accepted")}},
 	waybill.DuplicateFound: {title: "Another open order of the buyer has the same purchase order number", rules: []rule{
 		must("order", formID, "the other order")}},
+	waybill.ReferenceUnmapped: {title: "A version of an order names something that nobody has mapped; the order is held", rules: unmappedRules},
+	waybill.ReferenceMapped:   {title: "What an order waited for has a meaning", rules: unmappedRules},
+	waybill.InterchangeReceived: {title: "An EDI interchange came in: what became of it and what its sender is owed", rules: []rule{
+		must("interchange", formWord, "unique per source"), must("standard", formWord, "X12"), must("control", formText, "its control number, as it came"),
+		must("sender", formText, "qualifier/id"), must("receiver", formText, "qualifier/id"),
+		must("status", oneOf("accepted", "accepted_with_errors", "rejected"), ""), may("test", formFlag, "it is marked as a test"),
+		may("problem", formText, "what is wrong with its envelope"), may("received", formVersion, "messages in it, acknowledgments not counted"),
+		may("messages", formList, "those that were not accepted as they are, or of which nothing was taken"),
+		may("answers", formList, "acknowledgments, without control numbers of their own")}},
 	waybill.ReturnMatched: {title: "A return without an order was matched to the order that it is of", rules: []rule{
 		must("order", formID, "the order that it is of"), may("by", formText, "the operator; absent: what the return or the order names"),
 		may("why", formText, "the operator's reason")}},
+}
+
+// unmappedRules are those of reference.unmapped and reference.mapped.
+var unmappedRules = []rule{
+	must("event", formID, "the event that waits, or waited"), must("references", formList, ""),
+	must("references[].reference", formText, "kind, company, system, scope and value, with slashes between"),
+	may("references[].line", formID, "the line that names it"), must("references[].reason", formText, "what is wrong, in words"),
 }
 
 // facts is the table of W3 and of what is only read (T6).
@@ -79,7 +96,8 @@ var facts = map[waybill.EventType]event{
 	waybill.ItemChanged: {title: "An item as its system of record describes it", rules: []rule{
 		must("sku", formID, ""), may("base_uom", formWord, "the unit that its quantities are kept in"),
 		may("uoms", formList, "the units it is traded in"), may("uoms[].uom", formWord, ""),
-		may("uoms[].ratio", formAmount, "base units in one of it"), may("status", formText, ""), entityVersion}},
+		may("uoms[].ratio", formAmount, "base units in one of it"), may("status", formText, ""),
+		may("kit", formObject, "what one base unit is made up of, and when it is invoiced"), entityVersion}},
 	waybill.CustomerChanged: {title: "A customer as its system of record describes it", rules: []rule{
 		must("customer", formID, ""), may("credit_limit", formDecimal, ""), may("terms", formText, "terms of payment"),
 		may("status", formText, ""), entityVersion}},
@@ -123,7 +141,8 @@ func orderRules(lines int) []rule {
 		must("lines[].line", formID, "the line's identity for ever"), may("lines[].sku", formID, "the item; every stock line has one"),
 		must("lines[].qty", formAmount, "in uom; in order.changed, 0 cancels the line"), may("lines[].uom", formWord, "UN/ECE Rec 20 or the usual alias; every stock line has one"),
 		may("lines[].price", formDecimal, "per uom, in the order's currency"),
-		may("lines[].kind", oneOf(waybill.LineStock, waybill.LineFreight, waybill.LineFee, waybill.LineService, waybill.LineDeposit), "absent: stock"),
+		may("lines[].kind", oneOf(waybill.LineStock, waybill.LineFreight, waybill.LineFee, waybill.LineService, waybill.LineDeposit, waybill.LineKit), "absent: stock"),
+		may("lines[].kit", formObject, "what one of the line's unit is made up of, and when it is invoiced"),
 		may("lines[].customer_sku", formText, "the buyer's own number of the item"),
 		may("type", oneOf(waybill.OrderStandard, waybill.OrderTransfer, waybill.OrderSample, waybill.OrderReplacement,
 			waybill.OrderDropShip, waybill.OrderRelease), "absent: standard"),
@@ -215,7 +234,9 @@ func postingConditions() Object {
 }
 
 var reportRules = []rule{
-	must("key", formID, "the document's key"), may("ref", formText, "the target's own number"), may("n", Object{"type": "integer"}, "position in its journal"),
+	must("key", formID, "the document's key"), may("control", formVersion, "the control number that it was written with"),
+	may("order", formID, "the order that a shipment answered it for"), may("kind", formWord, "its kind, with order"),
+	may("ref", formText, "the target's own number"), may("n", Object{"type": "integer"}, "position in its journal"),
 	version,
 }
 

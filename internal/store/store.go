@@ -14,6 +14,7 @@ import (
 
 	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/exception"
+	"github.com/waybillhq/waybill/internal/identity"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
 )
@@ -36,6 +37,7 @@ type Store interface {
 	lane.Reader
 	exception.Reader
 	audit.Reader
+	identity.Reader
 	TimerReader
 	Leases
 
@@ -142,6 +144,8 @@ type Batch struct {
 	Watches        []Watch
 	Unwatch        []Watch
 	Exceptions     []exception.Exception // inserted, or replaced by id
+	Unmap          []int64               // mappings that are removed, by id
+	Mappings       []identity.Mapping    // inserted; a reference that has a meaning from that day on is an error
 	Audit          []audit.Entry
 	Settings       map[string]string
 	MessageUpdates []ledger.Message // FirstEvent, Events, Status, Reason by ID

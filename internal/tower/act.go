@@ -16,6 +16,7 @@ const (
 var scopes = map[ActionKind][]Scope{
 	Retry: {OnException, OnCause, OnDelivery}, Skip: {OnException, OnCause, OnDelivery}, Settle: {OnException, OnDelivery},
 	Recheck: {OnOrder}, Hold: {OnOrder}, Release: {OnOrder}, Cancel: {OnOrder}, ReleaseBackorder: {OnOrder}, Match: {OnException},
+	Take: {OnException, OnCause}, Decline: {OnException, OnCause},
 	Pause: {OnSystem}, Resume: {OnSystem},
 }
 
@@ -47,7 +48,7 @@ func (a Action) check() error {
 	allowed, known := scopes[a.Kind]
 	switch {
 	case !known:
-		return fmt.Errorf("%w: kind %q is no action; use retry, skip, settle, recheck, hold, release, release_backorder, cancel, match, pause or resume", errBadRequest, a.Kind)
+		return fmt.Errorf("%w: kind %q is no action; use retry, skip, settle, recheck, hold, release, release_backorder, cancel, match, take, decline, pause or resume", errBadRequest, a.Kind)
 	case !slices.Contains(allowed, a.Scope):
 		return fmt.Errorf("%w: %s cannot be done to scope %q", errBadRequest, a.Kind, a.Scope)
 	case a.Target == "":

@@ -461,7 +461,7 @@ func TestBrowser_WorksWithoutScripts(t *testing.T) {
 }
 
 // pagesToLookAt are all pages a person can reach.
-var pagesToLookAt = []string{"/", "/orders", "/orders?q=none-such", "/orders/SO-104832", "/orders/SO-104832?view=list", "/orders/LOAD-7", "/messages/dlv-posting2", "/messages/msg-ship2", "/exceptions", "/exceptions?cause=version_conflict", "/no-such-page"}
+var pagesToLookAt = []string{"/", "/orders", "/orders?q=none-such", "/orders/SO-104832", "/orders/SO-104832?view=list", "/orders/LOAD-7", "/messages/dlv-posting2", "/messages/msg-ship2", "/exceptions", "/exceptions?cause=version_conflict", "/mapping", "/no-such-page"}
 
 func TestBrowser_NoSidewaysScroll(t *testing.T) {
 	for _, width := range []int64{360, 390, 768, 1024, 1280} {

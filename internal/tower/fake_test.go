@@ -23,6 +23,8 @@ type fake struct {
 	exceptions ExceptionPage
 	actions    []Action
 	actErr     error
+	unmapped   []Unmapped
+	meant      []Meaning
 	watchers   []chan struct{}
 }
 
@@ -107,6 +109,19 @@ func (f *fake) Act(_ context.Context, a Action) error {
 	return f.actErr
 }
 
+func (f *fake) Unmapped(context.Context) ([]Unmapped, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.unmapped, nil
+}
+
+func (f *fake) Map(_ context.Context, m Meaning) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.meant = append(f.meant, m)
+	return 3, f.actErr
+}
+
 func (f *fake) Changes(context.Context) (<-chan struct{}, func()) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -151,6 +166,7 @@ func newFake() *fake {
 	f.rows = fakeRows()
 	f.exceptions = fakeExceptions()
 	f.overview = fakeOverview(f.rows, f.exceptions)
+	f.unmapped = unmappedDay()
 	return f
 }
 

@@ -96,6 +96,8 @@ var actionWords = map[ActionKind]mark{
 
 	ReleaseBackorder: {"Release backorder", "play", ""},
 	Match:            {"Match to order", "check", ""},
+	Take:             {"Take", "check", ""},
+	Decline:          {"Decline", "x", ""},
 	Resume:           {"Resume", "play", ""},
 }
 
@@ -112,6 +114,8 @@ var doneWords = map[ActionKind]string{
 
 	ReleaseBackorder: "Released. What is backordered goes to the warehouse again.",
 	Match:            "Matched. The return is its order's now.",
+	Take:             "Taken. It is in force until its owner says otherwise.",
+	Decline:          "Declined. What was in force stays.",
 	Resume:           "Resumed.",
 }
 

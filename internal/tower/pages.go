@@ -145,6 +145,8 @@ func (t *tower) build(ctx context.Context, u *url.URL) (view, error) {
 		return t.message(ctx, rest)
 	case name == "exceptions" && rest == "":
 		return t.exceptions(ctx, q, u.RequestURI())
+	case name == "mapping" && rest == "":
+		return t.mapping(ctx, q)
 	}
 	return view{}, fmt.Errorf("there is no page %s: %w", u.Path, ErrNotFound)
 }

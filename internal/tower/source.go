@@ -48,6 +48,14 @@ type Source interface {
 	// error that wraps ErrRefused or ErrNotFound is shown as it is written.
 	Act(ctx context.Context, a Action) error
 
+	// Unmapped lists what systems name and nobody has mapped, what holds up the
+	// most first.
+	Unmapped(ctx context.Context) ([]Unmapped, error)
+
+	// Map says once what a reference means, and how many orders and facts that
+	// waited go on. An error that wraps ErrRefused is shown as it is written.
+	Map(ctx context.Context, m Meaning) (int, error)
+
 	// Changes signals whenever something was committed. Signals coalesce: the
 	// channel holds one. The function ends the subscription. A closed channel
 	// ends all live pages, which a server needs before it can shut down.
@@ -242,7 +250,12 @@ const (
 	// the stock.
 	ReleaseBackorder ActionKind = "release_backorder"
 	// Match gives a return without an order to the order that Ref names.
-	Match  ActionKind = "match"
+	Match ActionKind = "match"
+	// Take puts a value in force that a system proposed which does not own it;
+	// Decline keeps what is in force.
+	Take    ActionKind = "take"
+	Decline ActionKind = "decline"
+
 	Pause  ActionKind = "pause"
 	Resume ActionKind = "resume"
 )
@@ -251,6 +264,7 @@ const (
 type Scope string
 
 // The scopes: retry, skip and settle take the first three, match an exception,
+// take and decline an exception or a cause,
 // pause and resume a system, all others an order.
 const (
 	OnException Scope = "exception" // target is the exception's id

@@ -40,7 +40,7 @@ type tower struct {
 }
 
 // New gives the handler of all pages. It serves "/", "/orders", "/messages/",
-// "/exceptions", "/live", "/act", "/theme", "/login", "/logout" and "/assets/",
+// "/exceptions", "/mapping", "/live", "/act", "/theme", "/login", "/logout" and "/assets/",
 // and nothing else, so it can stand behind a more specific mux. Every response
 // carries the security headers; requests that change something are refused
 // when they come from another origin.
@@ -67,12 +67,13 @@ func (t *tower) routes() {
 	t.mux.HandleFunc("POST /logout", t.logout)
 	t.mux.HandleFunc("POST /theme", t.theme)
 
-	for _, pattern := range []string{"GET /{$}", "GET /orders", "GET /orders/{order}", "GET /messages/{message}", "GET /exceptions"} {
+	for _, pattern := range []string{"GET /{$}", "GET /orders", "GET /orders/{order}", "GET /messages/{message}", "GET /exceptions", "GET /mapping"} {
 		t.mux.Handle(pattern, t.signedIn(t.page))
 	}
 	t.mux.Handle("GET /messages/{message}/raw", t.signedIn(t.raw))
 	t.mux.Handle("GET /live", t.signedIn(t.live))
 	t.mux.Handle("POST /act", t.signedIn(t.act))
+	t.mux.Handle("POST /mapping", t.signedIn(t.mapReference))
 	t.mux.Handle("GET /", t.signedIn(func(w http.ResponseWriter, r *http.Request, _ string) {
 		t.fail(w, r, fmt.Errorf("there is no page %s: %w", r.URL.Path, ErrNotFound))
 	}))

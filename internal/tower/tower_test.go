@@ -51,7 +51,7 @@ func TestPages_StatusAndSecurityHeaders(t *testing.T) {
 	for path, status := range map[string]int{
 		"/": 200, "/orders": 200, "/orders?status=held": 200, "/orders?q=BF-7719": 303, "/orders/SO-104832": 200, "/orders/BF-7719": 303,
 		"/orders/LOAD-7": 300, "/orders/none": 404, "/messages/msg-ship2": 200, "/messages/none": 404, "/messages/msg-ship2/raw": 200,
-		"/exceptions": 200, "/exceptions?cause=version_conflict": 200, "/nothing": 404, "/assets/old/app.css": 404,
+		"/mapping": 200, "/exceptions": 200, "/exceptions?cause=version_conflict": 200, "/nothing": 404, "/assets/old/app.css": 404,
 		"/orders?q=" + strings.Repeat("x", queryMax+1): 400,
 	} {
 		w := get(t, h, path)
@@ -148,7 +148,7 @@ func outline(body string) string {
 
 func TestPages_Outline(t *testing.T) {
 	h := newHandler(newFake(), nil)
-	for name, path := range map[string]string{"overview": "/", "orders": "/orders", "order": "/orders/SO-104832", "message": "/messages/dlv-posting2", "exceptions": "/exceptions"} {
+	for name, path := range map[string]string{"overview": "/", "orders": "/orders", "order": "/orders/SO-104832", "message": "/messages/dlv-posting2", "exceptions": "/exceptions", "mapping": "/mapping"} {
 		golden(t, name+".txt", outline(get(t, h, path).Body.String()))
 	}
 }
@@ -160,7 +160,7 @@ func TestTemplates(t *testing.T) {
 	empty := &fake{orders: map[string]Order{"SO-1": {Order: "SO-1"}}, messages: map[string]Message{"m": {ID: "m"}}}
 	paths := map[*fake][]string{
 		full:  pagesToLookAt,
-		empty: {"/", "/orders", "/orders?q=x", "/orders/SO-1", "/orders/SO-1?view=list", "/orders/SO-1?m=gone", "/messages/m", "/exceptions", "/exceptions?state=closed", "/exceptions?e=gone"},
+		empty: {"/", "/orders", "/orders?q=x", "/orders/SO-1", "/orders/SO-1?view=list", "/orders/SO-1?m=gone", "/messages/m", "/exceptions", "/exceptions?state=closed", "/exceptions?e=gone", "/mapping", "/mapping?released=0"},
 	}
 	for src, list := range paths {
 		h := newHandler(src, func(string) (string, bool) { return "", false })

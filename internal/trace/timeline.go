@@ -184,6 +184,18 @@ func told(ev *ledger.Event, byKey map[string]Delivery) (Entry, error) {
 			return e, fmt.Errorf("read change %d: %w", ev.ID, err)
 		}
 		e.Title = fmt.Sprintf("%s %s changed", capital(words(t.Kind)), t.ID)
+	case waybill.ReferenceUnmapped, waybill.ReferenceMapped:
+		var u process.Unmapped
+		if err := waybill.Unmarshal(ev.Data, &u); err != nil {
+			return e, fmt.Errorf("read what event %d names: %w", ev.ID, err)
+		}
+		e.Title = "A version of the order waits for a mapping"
+		if ev.Type == waybill.ReferenceMapped {
+			e.Title = "What the order waited for was mapped"
+		}
+		for _, n := range u.References {
+			e.Detail = join(n.Reason, e.Detail)
+		}
 	default:
 		e.Title = eventTitle(ev)
 	}

@@ -132,7 +132,10 @@ func (s *Store) Release(ctx context.Context, replica string, shards []int) error
 		for _, shard := range shards {
 			s.epochs.of[shard&(ledger.ShardCount-1)] = 0
 		}
-		_, err := conn.Exec(ctx, shardsRelease, shards, storable(replica))
+		if _, err := conn.Exec(ctx, shardsRelease, shards, storable(replica)); err != nil {
+			return err
+		}
+		_, err := conn.Exec(ctx, wakeAll)
 		return err
 	})
 	if err != nil {

@@ -2,6 +2,9 @@ package postgres
 
 import (
 	"context"
+	"errors"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/ledger"
@@ -89,6 +92,10 @@ const (
 
 	eventByID = eventColumns + ` FROM event e WHERE e.id = $1`
 
+	// An event that another replica had announced under an id that its shard had
+	// gone past.
+	eventByAlias = eventColumns + ` FROM event_alias a JOIN event e ON e.id = a.event WHERE a.id = $1`
+
 	// Lists take the same parameters: after, limit, waybill, source, state,
 	// dedupe id. Each names the narrowest index of its query.
 	eventsAll = eventColumns + `
@@ -116,7 +123,13 @@ const (
 		ORDER BY e.id LIMIT $2`
 
 	eventsOfMessage = eventColumns + `
-		FROM message m JOIN event e ON e.id >= m.first_event AND e.id < m.first_event + m.events
+		FROM message m
+		CROSS JOIN LATERAL (
+			SELECT e.id FROM event e WHERE e.id >= m.first_event AND e.id < m.first_event + m.events
+			UNION ALL
+			SELECT a.event FROM event_alias a WHERE a.id >= m.first_event AND a.id < m.first_event + m.events
+		) AS n
+		JOIN event e ON e.id = n.id
 		WHERE m.dedupe = $6 AND m.status <> 'rejected' AND ($4::text = '' OR m.source = $4)
 			AND e.id > $1 AND ($3::int8 = 0 OR e.waybill = $3) AND ($5::text = '' OR e.state = $5)
 		ORDER BY e.id LIMIT $2`
@@ -144,6 +157,9 @@ func (w *writer) addEventChange(c *ledger.StateChange) {
 // Event implements ledger.Reader.
 func (s *Store) Event(ctx context.Context, id int64) (ledger.Event, error) {
 	e, err := one(ctx, s, eventByID, s.scanEvent, id)
+	if errors.Is(err, pgx.ErrNoRows) {
+		e, err = one(ctx, s, eventByAlias, s.scanEvent, id)
+	}
 	return e, reading(err, "event %d", id)
 }
 

@@ -22,9 +22,18 @@ type sheet struct {
 	watchInsert     *rows
 	watchDelete     *rows
 	exceptionWrite  *rows
+	mappingDelete   *rows
+	mappingInsert   *rows
 	auditInsert     *rows
 	settingWrite    *rows
 	messageUpdate   *rows
+
+	// What goes between replicas (HandOver).
+	taskInsert   *rows
+	taskDelete   *rows
+	answerInsert *rows
+	aliasInsert  *rows
+	wake         *rows
 }
 
 func newSheet() *sheet {
@@ -47,9 +56,17 @@ func newSheet() *sheet {
 		watchInsert:     bulk("watches", "tii", watchInsert, nil),
 		watchDelete:     bulk("ends of watches", "tii", watchDelete, nil),
 		exceptionWrite:  bulk("exceptions", "iiiiitttttttttt", exceptionWrite, nil),
+		mappingDelete:   bulk("ends of mappings", "i", mappingDelete, store.ErrNotFound),
+		mappingInsert:   bulk("mappings", "itttttttttti", mappingInsert, nil),
 		auditInsert:     bulk("audit entries", "iittttbbbb", auditInsert, nil),
 		settingWrite:    bulk("settings", "tt", settingWrite, nil),
 		messageUpdate:   bulk("updates of messages", "iiitt", messageUpdate, store.ErrNotFound),
+
+		taskInsert:   bulk("tasks", "iitb", taskInsert, nil),
+		taskDelete:   bulk("ends of tasks", "ii", taskDelete, store.ErrNotFound),
+		answerInsert: bulk("answers", "it", answerInsert, nil),
+		aliasInsert:  bulk("aliases of events", "iii", aliasInsert, nil),
+		wake:         bulk("calls to replicas", "t", wakeSend, nil),
 	}
 }
 
@@ -59,7 +76,8 @@ func (s *sheet) list() []*rows {
 		s.messageKeep,
 		s.shardLock, s.headWrite, s.waybillInsert, s.waybillUpdate, s.eventInsert, s.eventChange, s.referenceInsert,
 		s.pastWrite, s.deliveryUpdate, s.deliveryInsert, s.bodyInsert, s.attemptInsert, s.timerSet, s.timerClear,
-		s.watchInsert, s.watchDelete, s.exceptionWrite, s.auditInsert, s.settingWrite, s.messageUpdate,
+		s.watchInsert, s.watchDelete, s.exceptionWrite, s.mappingDelete, s.mappingInsert, s.auditInsert, s.settingWrite, s.messageUpdate,
+		s.taskInsert, s.taskDelete, s.answerInsert, s.aliasInsert, s.wake,
 	}
 }
 

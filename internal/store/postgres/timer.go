@@ -30,9 +30,11 @@ func (w *writer) addTimerEnd(n *store.TimerName, shard int64) {
 
 // Timers implements store.TimerReader.
 func (s *Store) Timers(ctx context.Context, each func(store.Timer) error) error {
-	return reading(stream(ctx, s, timersAll, func(c *cells) store.Timer {
-		return store.Timer{TimerName: store.TimerName{Waybill: c.num(), Name: c.text()}, Due: c.moment()}
-	}, each), "timers")
+	return reading(stream(ctx, s, timersAll, scanTimer, each), "timers")
+}
+
+func scanTimer(c *cells) store.Timer {
+	return store.Timer{TimerName: store.TimerName{Waybill: c.num(), Name: c.text()}, Due: c.moment()}
 }
 
 const (

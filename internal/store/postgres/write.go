@@ -73,6 +73,12 @@ func (t *tx) fillRest(b *store.Batch, home homes) error {
 			return err
 		}
 	}
+	for _, id := range b.Unmap {
+		w.addMappingEnd(id)
+	}
+	for i := range b.Mappings {
+		w.addMapping(&b.Mappings[i])
+	}
 	for i := range b.Audit {
 		w.addAudit(&b.Audit[i])
 	}

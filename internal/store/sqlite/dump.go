@@ -30,6 +30,7 @@ var dumped = []struct{ table, columns, from string }{
 	{"watch", `entity, waybill`, `watch`},
 	{"exception", `id, waybill, ref, cause, subject, detail, next, actions, amount, currency, since, closed, state, closed_by, shard`,
 		`(SELECT x.*, coalesce(w.shard, 0) AS shard FROM exception x LEFT JOIN waybill w ON w.id = x.waybill ORDER BY x.id)`},
+	{"mapping", `id, company, system, kind, scope, value, valid_from, canonical, multiplier, unit, actor, at`, `mapping ORDER BY id`},
 	{"audit", `seq, at, actor, action, object, reason, before_json, after_json, prev, hash`, `audit ORDER BY seq`},
 }
 

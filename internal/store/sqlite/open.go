@@ -38,9 +38,9 @@ const busyTimeout = "5000"
 const logMax = "67108864"
 
 // checkpointPages is after how many pages in the log they are copied into the
-// database file: 16 MB. SQLite's own 1000 copies a page that many rounds
+// database file: 32 MB. SQLite's own 1000 copies a page that many rounds
 // change more often, which writes a tenth more bytes.
-const checkpointPages = "4000"
+const checkpointPages = "8000"
 
 // frameSize is what a page takes in the write-ahead log.
 const frameSize = 24 + 4096

@@ -74,7 +74,7 @@ func TestOpen_EveryConnectionIsDurable(t *testing.T) {
 		return fmt.Sprint(v[0])
 	}
 	for name, want := range map[string]string{"journal_mode": "wal", "synchronous": "2", "busy_timeout": "5000",
-		"wal_autocheckpoint": "4000", "journal_size_limit": "67108864", "query_only": "0"} {
+		"wal_autocheckpoint": "8000", "journal_size_limit": "67108864", "query_only": "0"} {
 		if got := pragma(byWriter, name); got != want {
 			t.Errorf("the writer has %s %s, want %s", name, got, want)
 		}

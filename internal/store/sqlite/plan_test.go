@@ -25,6 +25,7 @@ var whole = map[string]string{
 	eventsAll:      "a page of the ledger; applied, its only other filter, is what nearly all events are",
 	deliveriesAll:  "a page of all; done, its only filter, is what nearly all deliveries are",
 	exceptionsAll:  "a page of all",
+	mappingsAll:    "a page of all",
 	waybillsNewest: "the newest",
 }
 
@@ -90,7 +91,8 @@ func TestPlan_PagesNeedNoSort(t *testing.T) {
 	defer s.Close()
 	for _, text := range []string{eventsAll, eventsOfWaybill, eventsInState, eventsOfSource, deliveriesAll,
 		deliveriesOfWaybill, deliveriesOfItem, deliveriesInState, deliveriesOfTarget, waybillsNewest, waybillsInStatus,
-		exceptionsAll, exceptionsOfWaybill, exceptionsInState, auditAfter} {
+		exceptionsAll, exceptionsOfWaybill, exceptionsInState, auditAfter, mappingsAll, mappingsOfSystem, mappingsOfKind,
+		mappingsOfCanonical} {
 		if plan := planOf(t, s, text); strings.Contains(plan, "TEMP B-TREE") {
 			t.Errorf("%s\nsorts before it returns the first row:\n%s", text, plan)
 		}

@@ -32,6 +32,8 @@ type writeStatements struct {
 	watchDelete         *stmt
 	exceptionWrite      *stmt
 	auditInsert         *stmt
+	mappingInsert       *stmt
+	mappingDelete       *stmt
 	settingWrite        *stmt
 	pastWrite           *stmt
 }
@@ -67,6 +69,8 @@ func (s *writeStatements) list() map[**stmt]string {
 		&s.watchDelete:         watchDelete,
 		&s.exceptionWrite:      exceptionWrite,
 		&s.auditInsert:         auditInsert,
+		&s.mappingInsert:       mappingInsert,
+		&s.mappingDelete:       mappingDelete,
 		&s.settingWrite:        settingWrite,
 		&s.pastWrite:           pastWrite,
 	}
@@ -114,6 +118,11 @@ type readStatements struct {
 	exceptionsOpen        *sql.Stmt
 	auditAfter            *sql.Stmt
 	auditHead             *sql.Stmt
+	mappingsAll           *sql.Stmt
+	mappingsOfSystem      *sql.Stmt
+	mappingsOfKind        *sql.Stmt
+	mappingsOfCanonical   *sql.Stmt
+	mappingsOfValue       *sql.Stmt
 	settingRead           *sql.Stmt
 	pastRead              *sql.Stmt
 }
@@ -161,6 +170,11 @@ func (s *readStatements) list() map[**sql.Stmt]string {
 		&s.exceptionsOpen:        exceptionsOpen,
 		&s.auditAfter:            auditAfter,
 		&s.auditHead:             auditHead,
+		&s.mappingsAll:           mappingsAll,
+		&s.mappingsOfSystem:      mappingsOfSystem,
+		&s.mappingsOfKind:        mappingsOfKind,
+		&s.mappingsOfCanonical:   mappingsOfCanonical,
+		&s.mappingsOfValue:       mappingsOfValue,
 		&s.settingRead:           settingRead,
 		&s.pastRead:              pastRead,
 	}

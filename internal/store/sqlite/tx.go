@@ -112,6 +112,8 @@ func (t *tx) Write(_ context.Context, b *store.Batch) error {
 		func() error { return each(ctx, b.Watches, w.insertWatch) },
 		func() error { return each(ctx, b.Unwatch, w.deleteWatch) },
 		func() error { return each(ctx, b.Exceptions, w.writeException) },
+		func() error { return each(ctx, b.Unmap, w.deleteMapping) },
+		func() error { return each(ctx, b.Mappings, w.insertMapping) },
 		func() error { return each(ctx, b.Audit, w.insertAudit) },
 		func() error { return w.writeSettings(ctx, b.Settings) },
 		func() error { return each(ctx, b.MessageUpdates, w.updateMessage) },

@@ -55,6 +55,8 @@ func Run(t *testing.T, open Open) {
 		{"ExceptionRoundTrip", exceptionRoundTrip},
 		{"ExceptionQueries", exceptionQueries},
 		{"ExceptionOpenOnce", exceptionOpenOnce},
+		{"MappingRoundTrip", mappingRoundTrip},
+		{"MappingOneMeaning", mappingOneMeaning},
 		{"AuditChain", auditChain},
 		{"Timers", timers},
 		{"Watches", watches},
