@@ -11,7 +11,7 @@ phase() { # NAME COMMAND...
 	shift
 	printf '\n== %s\n' "$name"
 	"$@" </dev/null || { verdict=FAILED failed+=("$name"); }
-	summary+=("$(printf '%-10s %-6s %4d s' "$name" "$verdict" $((SECONDS - begin)))")
+	summary+=("$(printf '%-12s %-6s %4d s' "$name" "$verdict" $((SECONDS - begin)))")
 }
 
 format() {
@@ -37,6 +37,7 @@ phase vet go vet ./...
 phase bench bench
 phase test go test -count=1 -timeout 10m ./...
 phase postgres scripts/postgres.sh with go test -count=1 -timeout 10m ./test/contract
+phase counterparts scripts/counterparts.sh
 phase race scripts/race.sh
 phase lint go tool -modfile=tools/go.mod golangci-lint run ./...
 phase vuln scripts/vuln.sh

@@ -9,6 +9,7 @@ import (
 	"github.com/waybillhq/waybill/connector/orders"
 	"github.com/waybillhq/waybill/connector/rest"
 	"github.com/waybillhq/waybill/connector/shopify"
+	"github.com/waybillhq/waybill/connector/tryton"
 )
 
 // Registry lists what ships. A new connector is one line here.
@@ -20,6 +21,7 @@ func Registry() connector.Registry {
 		orders.Manifest(),
 		rest.Manifest(),
 		shopify.Manifest(),
+		tryton.Manifest(),
 	)
 }
 

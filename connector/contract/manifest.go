@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -33,7 +34,7 @@ func Manifest() connector.Manifest {
 		Summary:     "Any system that speaks the Waybill system contract, version 1, over HTTP and JSON.",
 		Roles:       waybill.Roles(),
 		Emits:       fact.Types(),
-		Accepts:     waybill.Kinds(), // T1 has one shape for all
+		Accepts:     kinds(),
 		Idempotency: waybill.ByLookup,
 		Open:        open,
 	}
@@ -104,4 +105,12 @@ func (s *system) reach(env connector.Env) error {
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	s.client = &client
 	return nil
+}
+
+// kinds lists what the contract has (T1 has one shape for all): not those that
+// are for formats only which bill and acknowledge by themselves.
+func kinds() []waybill.Kind {
+	return slices.DeleteFunc(waybill.Kinds(), func(k waybill.Kind) bool {
+		return k == waybill.InvoiceNotice || k == waybill.FunctionalAcknowledgment
+	})
 }
