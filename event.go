@@ -50,7 +50,7 @@ const (
 	DocumentRejected EventType = "document.rejected"
 )
 
-// InterchangeReceived: an EDI interchange came in and was judged. No system
+// InterchangeReceived says that an EDI interchange came in and was judged. No system
 // pushes it (W3 has no such type): the connector that reads interchanges
 // reports it beside what their messages say.
 const InterchangeReceived EventType = "interchange.received"

@@ -35,7 +35,7 @@ func (w *work) check() (waybill.Receipt, error) {
 	if c == nil || !c.Active {
 		answer.Reasons = append(answer.Reasons, reason{Kind: "customer", Reason: "customer " + w.t.Details.Customer + " is not an active party in Tryton"})
 	} else {
-		total := waybill.Decimal{}
+		var total waybill.Decimal
 		if answer.Reasons, answer.Prices, total, err = w.checkLines(c); err != nil {
 			return waybill.Receipt{}, err
 		}

@@ -34,8 +34,10 @@ type waits struct {
 	Names []process.UnmappedName `json:"names"`
 }
 
-// The watched names of what events and documents wait for.
+// WaitsFor is the watched name of a reference that nobody has mapped yet.
 func WaitsFor(r identity.Reference) string { return "reference:" + r.Key() }
+
+// The watched names of what else events and documents wait for.
 func watchOrder(source, ref string) string { return "order:" + source + "/" + ref }
 func watchName(system string, entity identity.Kind, canonical string) string {
 	return "name:" + identity.Reference{System: system, Kind: entity, Value: canonical}.Key()

@@ -97,7 +97,7 @@ func (w *outward) packOf(line, sku string) (pack, bool) {
 }
 
 func (w *outward) line(l waybill.DocumentLine) waybill.DocumentLine {
-	if !(l.Kind == "" || l.Kind == waybill.LineStock) {
+	if l.Kind != "" && l.Kind != waybill.LineStock {
 		return l
 	}
 	p, ok := w.packOf(l.Line, l.SKU)

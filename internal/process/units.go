@@ -153,7 +153,7 @@ func (r *round) learn(record *Item) {
 	} else if it := &s.items[at]; it.BaseUOM == record.BaseUOM { // factors to another base can't be added
 		for _, u := range record.UOMs {
 			_, known := it.factor(u.UOM)
-			if sold := slices.ContainsFunc(pic.info, func(l *waybill.OrderLine) bool { return l != nil && l.SKU == it.SKU && l.UOM == u.UOM }); !known && !(it.Kit != nil && sold) {
+			if sold := slices.ContainsFunc(pic.info, func(l *waybill.OrderLine) bool { return l != nil && l.SKU == it.SKU && l.UOM == u.UOM }); !known && (it.Kit == nil || !sold) {
 				it.UOMs = append(it.UOMs, u) // how many kits were sold stays what it was
 			}
 		}
