@@ -16,7 +16,7 @@ import (
 )
 
 func ediCommand() *cobra.Command {
-	return group("edi", "Read, write and compare EDI files", ediReadCommand(), ediWriteCommand(), ediDiffCommand())
+	return group("edi", "Read, write and compare EDI files", ediReadCommand(), ediWriteCommand(), ediDiffCommand(), ediPartnerCommand())
 }
 
 // ediFile is a file that is read more than once. Standard input is put into a

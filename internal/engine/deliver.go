@@ -520,7 +520,7 @@ func (b *batch) clearDoubt(f *flow, d *lane.Delivery) {
 	}
 	if d.Next != lane.AskPending {
 		b.clear(f, "ack_overdue", d.Key, "the delivery went on")
-		b.clear(f, causeDelayedAck, d.Key, "the delivery went on")
+		b.clear(f, CauseDelayedAck, d.Key, "the delivery went on")
 	}
 	if d.State == lane.Parked {
 		return

@@ -30,6 +30,7 @@ type fake struct {
 	setBack    bool // its books are a restored backup
 	noInquirer bool
 	noProber   bool
+	numbered   bool // its documents carry numbers
 	room       int
 	rate       float64
 	burst      int
@@ -87,7 +88,8 @@ func (f *fake) system() System {
 		}
 	}
 	return System{Name: f.name, Role: f.role, Conn: c, Concurrency: f.room, Rate: f.rate, Burst: f.burst, Identity: f.profile,
-		Class: lane.Class{Idempotency: f.class, KeyTTL: f.ttl, KeepsOrder: f.keepsOrder}}
+		Manifest: connector.Manifest{Numbered: f.numbered},
+		Class:    lane.Class{Idempotency: f.class, KeyTTL: f.ttl, KeepsOrder: f.keepsOrder}}
 }
 
 // next takes the manner in which the system answers an attempt.

@@ -8,7 +8,6 @@ import (
 	"strconv"
 
 	"github.com/waybillhq/waybill"
-	"github.com/waybillhq/waybill/connector"
 	"github.com/waybillhq/waybill/internal/exception"
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/ledger"
@@ -19,9 +18,11 @@ const (
 	// controlMax is the highest control number; 1 follows it.
 	controlMax = 999_999_999
 	refControl = "control"
-	// causeDelayedAck is a numbered document whose acknowledgment is overdue.
-	causeDelayedAck = "delayed_ack"
 )
+
+// CauseDelayedAck is the exception of a numbered document whose acknowledgment
+// is overdue.
+const CauseDelayedAck = "delayed_ack"
 
 // nextControl is the number that the next document of a numbered system gets;
 // 0 for any other system.
@@ -140,7 +141,7 @@ func (b *batch) doubts(ctx context.Context, f *flow, d *lane.Delivery, list []st
 	money, currency := f.state.OpenValue()
 	for _, text := range list {
 		err := b.raise(ctx, f, exception.Exception{
-			Cause: connector.ProofMismatch, Subject: d.Subject, Money: waybill.Money{Amount: money, Currency: currency},
+			Cause: "proof_mismatch", Subject: d.Subject, Money: waybill.Money{Amount: money, Currency: currency},
 			Detail: fmt.Sprintf("%s of %s went to %s although %s", d.Kind, f.row.Ref, d.Target, text),
 			Next:   "tell the partner before the goods arrive, and have what is wrong corrected at its source", Actions: []string{"close"},
 		})
@@ -155,10 +156,10 @@ func (b *batch) doubts(ctx context.Context, f *flow, d *lane.Delivery, list []st
 func delayedAck(f *flow, d *lane.Delivery) exception.Exception {
 	money, currency := f.state.OpenValue()
 	return exception.Exception{
-		Cause: causeDelayedAck, Subject: d.Key, Money: waybill.Money{Amount: money, Currency: currency},
+		Cause: CauseDelayedAck, Subject: d.Key, Money: waybill.Money{Amount: money, Currency: currency},
 		Detail: fmt.Sprintf("%s has not acknowledged %s of %s, control number %s, sent %s; it was due by %s", d.Target, d.Kind, f.row.Ref,
 			d.Ref, d.StartedAt.UTC().Format("2006-01-02 15:04Z"), d.AckBy.UTC().Format("2006-01-02 15:04Z")),
 		Next:    "ask the partner whether it has the interchange; retry sends the same bytes with the same number",
-		Actions: actionsFor(causeDelayedAck),
+		Actions: actionsFor(CauseDelayedAck),
 	}
 }

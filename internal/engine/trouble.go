@@ -25,7 +25,7 @@ func actionsFor(cause string) []string {
 	case cause == "in_doubt":
 		return []string{"settle", "retry", "skip"}
 	case strings.HasPrefix(cause, "refused_"), cause == "business_park", cause == "cannot_render",
-		cause == "key_reuse", cause == "ack_overdue", cause == causeDelayedAck, cause == connector.ProofMismatch:
+		cause == "key_reuse", cause == "ack_overdue", cause == CauseDelayedAck, cause == connector.ProofMismatch:
 		return []string{"retry", "skip", "settle"}
 	case cause == process.CauseUnmatched:
 		return []string{"match"}

@@ -8,14 +8,14 @@ import (
 	"github.com/waybillhq/waybill"
 )
 
-// The exceptions of an interchange.
-const (
-	// CauseEDIRejected: an interchange, or a message in it, was rejected or taken
-	// with errors. Its sender is told by the acknowledgment; a person, by this.
-	CauseEDIRejected = "edi_rejected"
-	// CauseEDINotTaken: a message was in order and nothing followed from it.
-	CauseEDINotTaken = "edi_not_taken"
-)
+// CauseEDIRejected is the exception of an interchange that was rejected or
+// taken with errors, whole or in part. Its sender is told by the
+// acknowledgment; a person, by this.
+const CauseEDIRejected = "edi_rejected"
+
+// CauseEDINotTaken is the exception of a message that was in order and that
+// nothing followed from.
+const CauseEDINotTaken = "edi_not_taken"
 
 // reasonsShown bounds what an exception quotes of a broken interchange.
 const reasonsShown = 5

@@ -200,7 +200,7 @@ func eval[T any](b *tab, js string) T {
 // until waits for an expression to become true.
 func (b *tab) until(js string) {
 	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](js, chromedp.WithPollingTimeout(15*time.Second))); err != nil {
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](js, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(40*time.Second))); err != nil {
 		b.t.Fatalf("wait for %s: %v", js, err)
 	}
 }
