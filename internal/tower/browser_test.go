@@ -93,7 +93,7 @@ func openTab(t *testing.T, width, height int64) *tab {
 	src := newFake()
 	srv := httptest.NewServer(New(src, Options{Version: "0.1.0", Name: "Example Supply", Environment: "Test", Now: func() time.Time { return noon }}))
 	ctx, cancel := chromedp.NewContext(chrome.ctx, chromedp.WithNewBrowserContext())
-	ctx, cancelTime := context.WithTimeout(ctx, time.Minute)
+	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
 	b := &tab{t: t, ctx: ctx, src: src, url: srv.URL}
 	t.Cleanup(func() {
 		for _, line := range b.console() {
@@ -200,9 +200,7 @@ func eval[T any](b *tab, js string) T {
 // until waits for an expression to become true.
 func (b *tab) until(js string) {
 	b.t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](js, chromedp.WithPollingInterval(50*time.Millisecond), chromedp.WithPollingTimeout(40*time.Second))); err != nil {
-		b.t.Fatalf("wait for %s: %v", js, err)
-	}
+	b.untilLoaded(js)
 }
 
 // wait runs a promise to its end.
