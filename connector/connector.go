@@ -17,6 +17,7 @@ import (
 	"net/http"
 	"sort"
 	"time"
+	"unicode/utf8"
 
 	"github.com/waybillhq/waybill"
 )
@@ -180,12 +181,24 @@ type Untranslatable struct {
 	Reason string
 }
 
-// Error names field and reason.
+// reasonMax bounds a reason, in bytes: it is kept with the message, and what it
+// quotes may be as long as that.
+const reasonMax = 500
+
+// Error names field and reason. A reason that is too long to read is cut.
 func (u *Untranslatable) Error() string {
-	if u.Field == "" {
-		return u.Reason
+	reason := u.Reason
+	if len(reason) > reasonMax {
+		at := reasonMax
+		for at > 0 && !utf8.RuneStart(reason[at]) {
+			at--
+		}
+		reason = reason[:at] + "…"
 	}
-	return u.Field + ": " + u.Reason
+	if u.Field == "" {
+		return reason
+	}
+	return u.Field + ": " + reason
 }
 
 // Rendered is a document in the counterpart's own words. The bytes are stored

@@ -46,10 +46,12 @@ func demoCommand() *cobra.Command {
 		Short: "Run Waybill with simulated systems around it and watch orders become invoices",
 		Long: "Run Waybill with its embedded database and a simulated storefront, dealer portal, ERP, two\n" +
 			"warehouses and a carrier, each with books of its own and faults of the kind that real\n" +
-			"systems have. Orders are held and released, changed and cancelled, ordered by the case,\n" +
-			"shipped by two warehouses or with others on one truck, closed short, received and\n" +
-			"released again, and sent back. With --once it runs a number of orders to their end and\n" +
-			"prints what every system's own books say.",
+			"systems have. Orders are held and released, changed and cancelled, ordered by the case\n" +
+			"or as a kit, shipped by two warehouses or with others on one truck, closed short,\n" +
+			"received and released again, and sent back. One names an item that nobody knows; after\n" +
+			"a while it is mapped. The terminal says which order shows what, with its page's address.\n" +
+			"With --once it runs a number of orders to their end and prints what every system's own\n" +
+			"books say.",
 		Example: "  waybill demo\n  waybill demo --once --orders 2000 --seed 7 --faults heavy --json",
 		Args:    cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -71,7 +73,7 @@ func demoCommand() *cobra.Command {
 	f.IntVar(&o.lines, "lines", 4, "lines of an order, on average")
 	f.Int64Var(&o.seed, "seed", 1, "equal seeds give equal business outcomes")
 	f.StringVar(&o.faults, "faults", "light", "how much goes wrong between the systems: none, light or heavy")
-	f.BoolVar(&o.plain, "plain", false, "only a storefront and one warehouse: no portal, cases, split orders, loads, backorders or returns")
+	f.BoolVar(&o.plain, "plain", false, "only a storefront and one warehouse: no portal, cases, kits, split orders, loads, backorders, returns or unknown items")
 	f.BoolVar(&o.inProcess, "in-process", false, "call the systems directly instead of over HTTP")
 	f.BoolVar(&o.json, "json", false, "print JSON")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:8080", "where the pages are served; another port is taken where this one is in use")
@@ -89,6 +91,7 @@ type demo struct {
 	site    *site
 	server  *http.Server
 	address string
+	clerk   *clerk // nil where every number is the ERP's
 	cleanup []func() error
 	ended   chan error
 	stop    context.CancelFunc
@@ -145,7 +148,31 @@ func startDemo(ctx context.Context, o demoOptions, log *slog.Logger) (_ *demo, e
 	d.stop = stop
 	go d.node.alerts.run(running)
 	go func() { d.ended <- d.node.engine.Run(running, drainGrace) }()
-	return d, d.serve(ctx, o)
+	if err := d.serve(ctx, o); err != nil {
+		return nil, err
+	}
+	return d, d.staff(running, o)
+}
+
+// staff engages the clerk where the storefront has numbers of its own.
+func (d *demo) staff(ctx context.Context, o demoOptions) error {
+	if o.plain {
+		return nil
+	}
+	api, err := apiOf(d.cfg, d.address)
+	if err != nil {
+		return err
+	}
+	d.clerk = &clerk{api: api, world: d.world, after: clerkAfter, failed: make(chan error, 1)}
+	if o.once {
+		d.clerk.after = 0
+	}
+	if err := d.goLive(ctx); err != nil {
+		return err
+	}
+	ctx, d.clerk.leave = context.WithCancel(ctx)
+	go d.clerk.run(ctx)
+	return nil
 }
 
 // serve lets the world reach the node, and people the pages.
@@ -171,6 +198,9 @@ func (d *demo) serve(ctx context.Context, o demoOptions) error {
 // close ends everything, the engine before its store.
 func (d *demo) close() error {
 	var errs []error
+	if d.clerk != nil && d.clerk.leave != nil {
+		d.clerk.leave()
+	}
 	if d.site != nil {
 		d.site.close()
 	}
@@ -194,6 +224,9 @@ var demoSystems = map[string]string{
 	"portal": "role: channel, connector: contract, order_prefix: portal~.",
 }
 
+// demoPrefixes are what Waybill writes before a channel's own numbers.
+var demoPrefixes = map[string]string{"portal": "portal~."}
+
 // demoConfig is the configuration of the sandbox's installation, written as a
 // user would write it and read as a user's is.
 func demoConfig(w *sandbox.World, file string) (*config.Config, error) {
@@ -205,13 +238,17 @@ func demoConfig(w *sandbox.World, file string) (*config.Config, error) {
 	for _, name := range w.Systems() {
 		secret := w.Secret(name)
 		secrets[name] = map[string]string{"token": secret.Token, "webhook_secret": secret.WebhookSecret}
-		line("  %s: {%s, base_url: %q, budget: {concurrency: 256}}", name, demoSystems[name], w.URL(name))
+		own := ""
+		if name == "shop" && slices.Contains(w.Systems(), "portal") {
+			own = "identity: {items: mapped}, "
+		}
+		line("  %s: {%s, %sbase_url: %q, budget: {concurrency: 256}}", name, demoSystems[name], own, w.URL(name))
 	}
 	line("  # orders of portals and inside sales, by POST /api/v1/orders")
 	line("  api: {role: channel, connector: orders, order_prefix: api~.}")
 	line("policy:\n  pack: o2c")
 	if slices.Contains(w.Systems(), "wms2") {
-		line("  routes:\n    - {system: wms2, when: 'line.sku startsWith %q'}", sandbox.DepotItems)
+		line("  routes:\n    - {system: wms2, when: 'line.sku startsWith %q'}\n    - {system: wms}", sandbox.DepotItems)
 	}
 	line("milestones:\n  - {name: ship_promise, from: received, until: shipped, within: 2m}")
 	text, err := json.Marshal(secrets)
@@ -274,6 +311,8 @@ type demoReport struct {
 	Digest          string         `json:"digest"` // of the business outcome; equal for equal seeds
 	Findings        []string       `json:"findings"`
 	Exceptions      map[string]int `json:"exceptions"` // open, by cause
+
+	Shows []shown `json:"shows"` // the first order of each thing there is to see
 
 	Process demoCost `json:"process"`
 }

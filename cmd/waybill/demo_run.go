@@ -43,6 +43,8 @@ func (d *demo) runOnce(ctx context.Context, o demoOptions, errs io.Writer) (demo
 		case err := <-d.ended:
 			d.ended <- err
 			return demoReport{}, fmt.Errorf("the engine stopped: %w", err)
+		case err := <-d.trouble():
+			return demoReport{}, err
 		case <-ctx.Done():
 			return demoReport{}, ctx.Err()
 		case <-tick.C:
@@ -107,7 +109,8 @@ func (d *demo) settled(ctx context.Context) (bool, string, error) {
 	if !st.Quiescent {
 		return false, fmt.Sprintf("open deliveries %v", st.Deliveries), nil
 	}
-	return true, "", nil
+	waits, err := d.unmapped(ctx)
+	return err == nil && !waits, "an order waits for a mapping", err
 }
 
 func (d *demo) report(ctx context.Context, took, cpu time.Duration) (demoReport, error) {
@@ -131,6 +134,7 @@ func (d *demo) report(ctx context.Context, took, cpu time.Duration) (demoReport,
 		Backorders: books.Backorders, Receipts: books.Receipts, Adjustments: books.Adjustments, Returns: books.Returns,
 		Credits: books.Credits, Balanced: demoBalance(books.Balanced),
 		Digest: books.Digest, Findings: books.Findings, Outcomes: map[string]int{}, Exceptions: map[string]int{},
+		Shows: d.shows(),
 		Process: demoCost{CPUMillisPerOrder: cpu.Seconds() * 1000 / float64(max(books.Placed, 1)),
 			Commits: d.store.Statistics().Commits, Rounds: stats.Rounds.Load()},
 	}
@@ -168,6 +172,12 @@ func (r demoReport) print(out io.Writer) error {
 	for _, f := range r.Findings {
 		p("  finding: %s", f)
 	}
+	if len(r.Shows) > 0 {
+		p("what to look at (waybill trace ORDER, where --data keeps the database)")
+	}
+	for _, s := range r.Shows {
+		p("  %-50s %s", s.What, s.Order)
+	}
 	_, err := out.Write(b.Bytes())
 	return err
 }
@@ -186,6 +196,7 @@ func demoLive(ctx context.Context, o demoOptions, out, errs io.Writer) error {
 	go func() { placing <- d.stream(ctx, o.rate) }()
 	tick := time.NewTicker(progressEvery)
 	defer tick.Stop()
+	guide := legend{told: map[string]bool{}}
 	for {
 		select {
 		case <-ctx.Done():
@@ -194,7 +205,10 @@ func demoLive(ctx context.Context, o demoOptions, out, errs io.Writer) error {
 		case err := <-d.ended:
 			d.ended <- err
 			return fmt.Errorf("the engine stopped: %w", err)
+		case err := <-d.trouble():
+			return errors.Join(err, d.close())
 		case <-tick.C:
+			guide.tell(d, out)
 			d.progress(ctx, out)
 		}
 	}

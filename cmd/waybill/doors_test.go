@@ -5,7 +5,6 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -13,6 +12,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,34 +23,18 @@ import (
 
 	"github.com/waybillhq/waybill/connector/all"
 	"github.com/waybillhq/waybill/internal/config"
+	"github.com/waybillhq/waybill/internal/sandbox"
 )
-
-// strictERP approves nothing: an item is closed, the credit is used up, and
-// its prices are others.
-func strictERP(rw http.ResponseWriter, r *http.Request) {
-	rw.Header().Set("Content-Type", "application/json")
-	switch {
-	case strings.HasSuffix(r.URL.Path, "/v1/info"):
-		fmt.Fprintf(rw, `{"system":"erp","generation":"g1","head":0,"now":%q,"idempotency":"lookup"}`, time.Now().UTC().Format(time.RFC3339Nano))
-	case r.Method != http.MethodPost:
-		rw.WriteHeader(http.StatusNotFound)
-	default:
-		rw.WriteHeader(http.StatusCreated)
-		fmt.Fprint(rw, `{"ref":"CHK","n":0,"generation":"g1","result":{"approved":false,
-			"reasons":[{"kind":"item_closed","reason":"item EX-OLD is closed","line":"11"},{"kind":"credit","reason":"the credit limit of 7001 is used up"}],
-			"prices":[{"line":"11","price":"4.90"},{"line":"12","price":"2.20"}]}}`)
-	}
-}
 
 const doorsConfig = `version: 1
 namespace: doors
-company: {id: "01", zone: UTC, currency: EUR}
+company: {id: "01", zone: UTC, currency: USD}
 secrets_file: secrets.json
 egress: {allow: [127.0.0.0/8]}
 timing: {profile: fast}
 policy: {pack: o2c}
 systems:
-  erp: {role: erp, connector: contract, base_url: %q}
+  erp: {role: erp, connector: contract, base_url: %q, budget: {concurrency: 16}}
   shop: {role: channel, connector: shopify, order_prefix: ""}
   desk: {role: channel, connector: file, order_prefix: desk~., folder: desk, settings: {spec: desk.yaml}}
   api: {role: channel, connector: orders, order_prefix: api~.}
@@ -61,22 +47,90 @@ in:
     stable: 0s
     event: order.placed
     group: [No]
-    fields: {order: {column: No}, customer: {column: Customer}, currency: {value: EUR}, ship_to.name: {value: Example Hardware}}
+    fields: {order: {column: No}, customer: {column: Customer}, currency: {value: USD}, ship_to.name: {value: Example Hardware}}
     lines: {line: {column: Line}, sku: {column: Item}, qty: {column: Qty, as: decimal}, uom: {value: EA}, price: {column: Price, as: decimal}}
 `
 
+// wrongOrder is an order that the ERP does not approve, and why.
+type wrongOrder struct {
+	name     string
+	customer string
+	lines    [][3]string // item, quantity, price; their ids count from 11
+	holds    []hold
+}
+
+type hold struct {
+	Kind   string `json:"kind"`
+	Reason string `json:"reason"`
+	Line   string `json:"line"`
+}
+
+// The ERP's customers grant 5000.00 and 5500.00; its price of EX-1000 is 1.49,
+// that of EX-OLD 4.90.
+var wrongOrders = []wrongOrder{
+	{"a closed item", "7000000000000", [][3]string{{sandbox.ClosedItem, "2", "4.90"}, {"EX-1000", "1", "1.49"}},
+		[]hold{{"item", "item EX-OLD is closed for sales", "11"}}},
+	{"more than the credit", "7000000000064", [][3]string{{"EX-1000", "4000", "1.49"}},
+		[]hold{{"credit", "credit limit of 5500.00 exceeded", ""}}},
+	{"another price", "7000000000000", [][3]string{{"EX-1000", "1", "1.49"}, {"EX-1000", "3", "1.50"}},
+		[]hold{{"price", "line 12 was ordered at 1.50, the ERP's price is 1.49", "12"}}},
+	{"all of them at once", "7000000000000", [][3]string{{sandbox.ClosedItem, "2000", "4.80"}, {"EX-1000", "1", "1.49"}},
+		[]hold{{"credit", "credit limit of 5000.00 exceeded", ""}, {"item", "item EX-OLD is closed for sales", "11"},
+			{"price", "line 11 was ordered at 4.80, the ERP's price is 4.90", "11"}}},
+}
+
+// asShop is the order as the storefront tells it.
+func (w *wrongOrder) asShop(number string) string {
+	var lines []string
+	for i, l := range w.lines {
+		lines = append(lines, fmt.Sprintf(`{"id":%d,"sku":%q,"quantity":%s,"current_quantity":%s,"fulfillable_quantity":%s,"price":%q,"requires_shipping":true}`,
+			11+i, l[0], l[1], l[1], l[1], l[2]))
+	}
+	return fmt.Sprintf(`{"id":%s,"name":"#%s","created_at":"2026-01-02T08:15:00Z","updated_at":"2026-01-02T08:15:00Z","currency":"USD","customer":{"id":%s},`+
+		`"shipping_address":{"name":"Example Hardware"},"total_tax":"0.00","line_items":[%s]}`, number, number, w.customer, strings.Join(lines, ","))
+}
+
+// asFile is the order as a file of the desk.
+func (w *wrongOrder) asFile(number string) string {
+	text := "No,Customer,Line,Item,Qty,Price\n"
+	for i, l := range w.lines {
+		text += fmt.Sprintf("%s,%s,%d,%s,%s,%s\n", number, w.customer, 11+i, l[0], l[1], l[2])
+	}
+	return text
+}
+
+// asCall is the order as the control API takes it.
+func (w *wrongOrder) asCall(number string) string {
+	var lines []string
+	for i, l := range w.lines {
+		lines = append(lines, fmt.Sprintf(`{"line":"%d","sku":%q,"qty":%q,"uom":"EA","price":%q}`, 11+i, l[0], l[1], l[2]))
+	}
+	return fmt.Sprintf(`{"order":%q,"customer":%q,"currency":"USD","ship_to":{"name":"Example Hardware"},"lines":[%s]}`, number, w.customer, strings.Join(lines, ","))
+}
+
 // One wrong order comes by a storefront, by a file and by the API, and is held
-// for the same reasons in the same words.
+// for the same reasons in the same words, and whatever else is said of it is
+// said in the same words too.
 func TestOrders_SameHoldsByEveryDoor(t *testing.T) {
-	erp := httptest.NewServer(http.HandlerFunc(strictERP))
-	defer erp.Close()
+	world, err := sandbox.New(sandbox.Config{Once: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := world.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer world.Close()
 	dir := t.TempDir()
 	secret := base64.StdEncoding.EncodeToString([]byte("storefront-secret-of-32-bytes..."))
-	for name, text := range map[string]string{
-		"waybill.yaml": fmt.Sprintf(doorsConfig, erp.URL), "desk.yaml": doorsSpec,
-		"secrets.json":         fmt.Sprintf(`{"api_key":%q,"erp":{"token":"t"},"shop":{"webhook_secret":%q}}`, demoKey, secret),
-		"desk/orders/1001.csv": "No,Customer,Line,Item,Qty,Price\n1001,7001,11,EX-OLD,2,5.00\n1001,7001,12,EX-NEW,1,2.20\n",
-	} {
+	files := map[string]string{
+		"waybill.yaml": fmt.Sprintf(doorsConfig, world.URL("erp")), "desk.yaml": doorsSpec,
+		"secrets.json": fmt.Sprintf(`{"api_key":%q,"erp":{"token":%q},"shop":{"webhook_secret":%q}}`, demoKey, world.Secret("erp").Token, secret),
+	}
+	for i := range wrongOrders {
+		number := strconv.Itoa(2001 + i)
+		files["desk/orders/"+number+".csv"] = wrongOrders[i].asFile(number)
+	}
+	for name, text := range files {
 		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
 			t.Fatal(err)
 		}
@@ -85,25 +139,34 @@ func TestOrders_SameHoldsByEveryDoor(t *testing.T) {
 		}
 	}
 	base := runNode(t, filepath.Join(dir, "waybill.yaml"), filepath.Join(dir, "data"))
-
-	shopBody := `{"id":1001,"name":"#1001","created_at":"2026-01-02T08:15:00Z","updated_at":"2026-01-02T08:15:00Z","currency":"EUR","customer":{"id":7001},` +
-		`"shipping_address":{"name":"Example Hardware"},"total_tax":"0.00","line_items":[` +
-		`{"id":11,"sku":"EX-OLD","quantity":2,"current_quantity":2,"fulfillable_quantity":2,"price":"5.00","requires_shipping":true},` +
-		`{"id":12,"sku":"EX-NEW","quantity":1,"current_quantity":1,"fulfillable_quantity":1,"price":"2.20","requires_shipping":true}]}`
-	mac := hmac.New(sha256.New, []byte(secret))
-	mac.Write([]byte(shopBody))
-	post(t, base+"/in/shop", shopBody, map[string]string{"X-Shopify-Topic": "orders/create", "X-Shopify-Webhook-Id": "w-1",
-		"X-Shopify-Triggered-At": "2026-01-02T08:15:01Z", "X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil))})
-	post(t, base+"/api/v1/orders", `{"order":"1001","customer":"7001","currency":"EUR","ship_to":{"name":"Example Hardware"},"lines":[`+
-		`{"line":"11","sku":"EX-OLD","qty":"2","uom":"EA","price":"5.00"},{"line":"12","sku":"EX-NEW","qty":"1","uom":"EA","price":"2.20"}]}`,
-		map[string]string{"Authorization": "Bearer " + demoKey, "Idempotency-Key": "k-1"})
-
-	want := map[string]string{"item_closed": "item EX-OLD is closed", "credit": "the credit limit of 7001 is used up",
-		"price": "line 11 was ordered at 5.00, the ERP's price is 4.90"}
-	for _, ref := range []string{"1001", "desk~.1001", "api~.1001"} {
-		if d := cmp.Diff(want, holdsOf(t, base, ref)); d != "" {
-			t.Errorf("holds of %s (-want +got):\n%s", ref, d)
-		}
+	for i := range wrongOrders {
+		w, number := &wrongOrders[i], strconv.Itoa(2001+i)
+		body := w.asShop(number)
+		mac := hmac.New(sha256.New, []byte(secret))
+		mac.Write([]byte(body))
+		post(t, base+"/in/shop", body, map[string]string{"X-Shopify-Topic": "orders/create", "X-Shopify-Webhook-Id": "w-" + number,
+			"X-Shopify-Triggered-At": "2026-01-02T08:15:01Z", "X-Shopify-Hmac-Sha256": base64.StdEncoding.EncodeToString(mac.Sum(nil))})
+		post(t, base+"/api/v1/orders", w.asCall(number), map[string]string{"Authorization": "Bearer " + demoKey, "Idempotency-Key": "k-" + number})
+	}
+	for i := range wrongOrders {
+		w, number := &wrongOrders[i], strconv.Itoa(2001+i)
+		t.Run(w.name, func(t *testing.T) {
+			var first []string
+			for _, ref := range []string{number, "desk~." + number, "api~." + number} {
+				holds, said := heldAs(t, base, ref)
+				if d := cmp.Diff(w.holds, holds); d != "" {
+					t.Errorf("holds of %s (-want +got):\n%s", ref, d)
+				}
+				if first == nil {
+					first = said
+				} else if d := cmp.Diff(first, said); d != "" {
+					t.Errorf("what is said of %s differs from what is said of %s (-first +this):\n%s", ref, number, d)
+				}
+			}
+			if len(first) == 0 {
+				t.Error("nothing is said of a held order in the timeline")
+			}
+		})
 	}
 }
 
@@ -162,35 +225,26 @@ func post(t *testing.T, url, body string, headers map[string]string) {
 	}
 }
 
-// holdsOf waits until an order is held and gives its holds by kind.
-func holdsOf(t *testing.T, base, ref string) map[string]string {
+// versionNumber is what differs: a storefront counts its versions by the clock.
+var versionNumber = regexp.MustCompile(`version \d+`)
+
+// heldAs waits until an order is held, and gives its holds and what its
+// timeline and its exceptions say of it, without its number and its version.
+func heldAs(t *testing.T, base, ref string) (holds []hold, said []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
+	api := &apiClient{base: base, key: demoKey}
+	var order struct {
+		Status string `json:"status"`
+		Holds  []hold `json:"holds"`
+	}
 	for {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/orders/"+ref, http.NoBody)
-		if err != nil {
-			t.Fatal(err)
-		}
-		req.Header.Set("Authorization", "Bearer "+demoKey)
-		resp, err := http.DefaultClient.Do(req)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var order struct {
-			Status string
-			Holds  []struct{ Kind, Reason string }
-		}
-		err = json.NewDecoder(resp.Body).Decode(&order)
-		_ = resp.Body.Close()
+		err := api.call(ctx, http.MethodGet, "/api/v1/orders/"+ref, nil, &order)
 		if err == nil && order.Status == "held" {
-			out := map[string]string{}
-			for _, h := range order.Holds {
-				out[h.Kind] = h.Reason
-			}
-			return out
+			break
 		}
 		select {
 		case <-ctx.Done():
@@ -198,4 +252,32 @@ func holdsOf(t *testing.T, base, ref string) map[string]string {
 		case <-tick.C:
 		}
 	}
+	slices.SortFunc(order.Holds, func(a, b hold) int { return strings.Compare(a.Kind+a.Line, b.Kind+b.Line) })
+	var timeline []struct {
+		Kind   string `json:"kind"`
+		Type   string `json:"type"`
+		Title  string `json:"title"`
+		Detail string `json:"detail"`
+		State  string `json:"state"`
+	}
+	var exceptions []struct {
+		Cause string `json:"cause"`
+		Next  string `json:"next"`
+	}
+	for path, into := range map[string]any{"/api/v1/orders/" + ref + "/timeline": &timeline, "/api/v1/exceptions?order=" + ref: &exceptions} {
+		if err := api.call(ctx, http.MethodGet, path, nil, into); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, e := range timeline {
+		if e.Kind == "decision" || e.Kind == "event" && e.Type != "entity.touched" {
+			text := strings.ReplaceAll(fmt.Sprint(e.Kind, ": ", e.Title, " ", e.Detail, " ", e.State), ref, "ORDER")
+			said = append(said, versionNumber.ReplaceAllString(text, "version N"))
+		}
+	}
+	for _, x := range exceptions {
+		said = append(said, strings.ReplaceAll(fmt.Sprint(x.Cause, ": ", x.Next), ref, "ORDER"))
+	}
+	slices.Sort(said) // the ERP's records come when they come, and each has the order checked again
+	return order.Holds, slices.Compact(said)
 }

@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,7 +58,7 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits": exits, "waitfor": waitFor, "http": call, "json": readJSON, "signal": signalTo, "freeport": freePort,
+			"exits": exits, "waitfor": waitFor, "http": call, "json": readJSON, "signal": signalTo, "freeport": freePort, "push": push,
 		},
 	})
 }
@@ -159,6 +162,24 @@ func request(ts *testscript.TestScript, method, url string, header http.Header, 
 	text, err := io.ReadAll(resp.Body)
 	ts.Check(err)
 	return strconv.Itoa(resp.StatusCode), string(text)
+}
+
+// push sends an event as a system does, signed (system contract W1):
+// push URL SECRET ID FILE.
+func push(ts *testscript.TestScript, _ bool, args []string) {
+	if len(args) != 4 {
+		ts.Fatalf("usage: push URL SECRET ID FILE")
+	}
+	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(args[1], "whsec_"))
+	ts.Check(err)
+	body, stamp := ts.ReadFile(args[3]), strconv.FormatInt(time.Now().Unix(), 10)
+	mac := hmac.New(sha256.New, key)
+	fmt.Fprintf(mac, "%s.%s.%s", args[2], stamp, body)
+	header := http.Header{"Content-Type": {"application/json"}, "Webhook-Id": {args[2]}, "Webhook-Timestamp": {stamp},
+		"Webhook-Signature": {"v1," + base64.StdEncoding.EncodeToString(mac.Sum(nil))}}
+	if status, answer := request(ts, http.MethodPost, args[0], header, body); status != "202" || !strings.Contains(answer, `"accepted"`) {
+		ts.Fatalf("push %s: %s %s", args[2], status, answer)
+	}
 }
 
 // readJSON holds a file, or stdout, to be JSON, a member of it to match, and

@@ -83,7 +83,9 @@ func (w *writer) lines(lines []waybill.DocumentLine) {
 			w.b = append(append(w.b, `,"price":"`...), waybill.FormatAmount(l.Price.Amount, l.Price.Currency)...)
 			w.b = append(w.b, '"')
 		}
+		w.textIf(`,"price_uom":`, l.PriceUOM)
 		w.textIf(`,"kind":`, string(l.Kind))
+		w.textIf(`,"parent":`, l.Parent)
 		w.b = append(w.b, '}')
 	}
 	w.b = append(w.b, ']')

@@ -93,6 +93,29 @@ func (k *checker) routes() {
 			}
 		}
 	}
+	k.catchAll()
+}
+
+// catchAll warns where it is the alphabet that decides: between several
+// warehouses, what no route fits goes to the first by name.
+func (k *checker) catchAll() {
+	several := 0
+	for _, s := range k.c.Systems {
+		if s.Role == waybill.RoleWMS && s.TakesDocuments() {
+			several++
+		}
+	}
+	routes := k.c.Policy.Routes
+	if several < 2 || len(routes) == 0 || slices.ContainsFunc(routes, Route.fitsAll) {
+		return
+	}
+	k.warn("policy.routes", "what no route fits is shipped by "+k.c.Target(waybill.RoleWMS)+", the first warehouse by name",
+		"end the list with a route without conditions that says who ships the rest: - {system: "+k.c.Target(waybill.RoleWMS)+"}")
+}
+
+// fitsAll reports whether a route fits every line.
+func (r Route) fitsAll() bool {
+	return len(r.SKUs)+len(r.Customers)+len(r.Countries)+len(r.Types)+len(r.Channels) == 0 && r.When == ""
 }
 
 func (k *checker) routeTo(path, name string) {

@@ -39,6 +39,7 @@ type batch struct {
 	stray    error            // what must not be written here
 	fresh    idBlock          // for events of others' shards
 
+	untold  map[*flow]int                 // orders that are still to be told of so many items, and send nothing before
 	timers  map[store.TimerName]time.Time // zero: cleared
 	watches map[store.Watch]bool
 }

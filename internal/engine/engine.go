@@ -116,10 +116,10 @@ type Engine struct {
 	spare    spare
 	recent   *recent
 	touched  *touches
-	bases    map[string]string // items' base units, by SKU; empty: not described
-	aside    map[int64]string  // waybills that can't be worked on, and why
-	broken   map[int64]string  // of them, those without an exception yet
-	inflight map[int64]int     // delivery → attempt under way
+	bases    map[string]counting // how items are counted, by SKU
+	aside    map[int64]string    // waybills that can't be worked on, and why
+	broken   map[int64]string    // of them, those without an exception yet
+	inflight map[int64]int       // delivery → attempt under way
 
 	counts   counters
 	stats    Stats
@@ -175,7 +175,7 @@ func New(opt Options) *Engine {
 		inbox: make(chan input, inboxSize), targets: map[string]*target{},
 		flows: newFlowCache(flowsMax), timers: map[store.TimerName]time.Time{},
 		wanted: map[string]bool{}, inflight: map[int64]int{},
-		changed: newSignal(), recent: newRecent(), touched: newTouches(), bases: map[string]string{},
+		changed: newSignal(), recent: newRecent(), touched: newTouches(), bases: map[string]counting{},
 		aside: map[int64]string{}, broken: map[int64]string{}, gone: make(chan struct{}),
 	}
 	if db, ok := opt.Store.(store.Shared); ok && opt.Lease > 0 {

@@ -50,19 +50,15 @@ func (b *batch) fold(ctx context.Context, f *flow, ev *waybill.Event, row *ledge
 		}
 		dec = f.state.Decide(ev, b.e.policy)
 	}
-	if err := b.carryOut(ctx, f, dec, row); err != nil {
-		return err
-	}
-	if ev.Type != waybill.OrderPlaced && ev.Type != waybill.OrderChanged {
-		return nil
-	}
-	if s := f.sales(); s != nil && s.Content() != nil {
+	if s := f.sales(); s != nil && isOrder(ev) && s.Content() != nil {
 		if ev.Type == waybill.OrderPlaced {
 			b.duplicateSoon(ctx, f, s.Content())
 		}
-		return b.unitsOfOrder(ctx, f, s.Content())
+		if err := b.unitsOfOrder(ctx, f, s.Content()); err != nil {
+			return err
+		}
 	}
-	return nil
+	return b.carryOut(ctx, f, dec, row)
 }
 
 // fetch attaches what a waybill's state leaves in the ledger, also what is not
@@ -234,6 +230,9 @@ func (b *batch) dueDelivery(d *lane.Delivery) {
 // advance looks at each lane of a waybill: the document at its head is made
 // ready, and starts at once where its target has room.
 func (b *batch) advance(ctx context.Context, f *flow) error {
+	if b.untold[f] > 0 { // what it sends would not say yet how its lines are counted
+		return nil
+	}
 	for i := 0; i < len(f.lanes); i++ { // a start may add lanes
 		l := f.lanes[i]
 		keeps := l.target.class.KeepsOrder

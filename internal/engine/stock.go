@@ -67,7 +67,7 @@ func (b *batch) itemChanged(ctx context.Context, a *arrival, id int64, ev *waybi
 	}
 	if row.State == ledger.Applied {
 		if item := f.state.(*process.Stock).Record(); item != nil {
-			b.e.rememberBase(ev.Ref, item.BaseUOM)
+			b.e.remember(ev.Ref, countingOf(item))
 		}
 		b.referGTIN(f, ev)
 	}

@@ -27,19 +27,22 @@ func (r *run) line(w *ledger.Waybill, state *process.Sales, ds []lane.Delivery, 
 	}
 	switch r.sys.Role {
 	case waybill.RoleERP:
-		if !isStock(state, v.Line) {
-			return // it is billed without being shipped
+		off := waybill.Decimal{}
+		moved, billed := measures(state, v)
+		if moved {
+			add(ShippedNotPosted, v.Shipped.Sub(b.posted), waybill.ShipmentPosting)
+			add(PostedNotShipped, b.posted.Sub(v.Shipped), waybill.ShipmentReversal)
+			off = distance(b.posted, v.Posted)
 		}
-		add(ShippedNotPosted, v.Shipped.Sub(b.posted), waybill.ShipmentPosting)
-		add(PostedNotShipped, b.posted.Sub(v.Shipped), waybill.ShipmentReversal)
-		if billable(state) {
-			add(ShippedNotInvoiced, v.Shipped.Sub(b.invoiced), waybill.Invoice)
+		if billed {
+			if billable(state) {
+				add(ShippedNotInvoiced, v.Shipped.Sub(b.invoiced), waybill.Invoice)
+			}
+			add(InvoicedNotShipped, b.invoiced.Sub(mayBill(state, v)), waybill.CreditMemo)
+			// both net of all credit memos
+			off = waybill.MaxDecimal(off, distance(b.invoiced.Sub(b.credited), v.Invoiced.Sub(v.Credited)))
 		}
-		add(InvoicedNotShipped, b.invoiced.Sub(v.Shipped), waybill.CreditMemo)
-		billed, net := v.Invoiced.Sub(v.Credited), b.invoiced.Sub(b.credited) // both net of all credit memos
-		if !b.posted.Equal(v.Posted) || !net.Equal(billed) {
-			add(Quantity, waybill.MaxDecimal(distance(b.posted, v.Posted), distance(net, billed)), waybill.ShipmentPosting)
-		}
+		add(Quantity, off, waybill.ShipmentPosting)
 	case waybill.RoleWMS:
 		if v.Allocated.Sign() > 0 { // a warehouse that reports no allocations can't be measured by them
 			add(ReleasedNotAllocated, v.Released.Sub(v.Allocated).Sub(v.Cancelled).Sub(v.Backordered), waybill.WarehouseOrder)
@@ -92,15 +95,43 @@ func priceOf(state *process.Sales, v *process.LineView) (waybill.Decimal, string
 	return waybill.Decimal{}, o.Currency
 }
 
-func isStock(state *process.Sales, line string) bool {
+// measures says whether a line is posted when it ships, and whether it is
+// invoiced by what shipped. A kit is billed and its components are posted,
+// unless they are billed each by itself; a fee is neither.
+func measures(state *process.Sales, v *process.LineView) (moved, billed bool) {
+	l := lineOf(state, v.Line)
+	switch {
+	case l == nil:
+		return true, true
+	case l.Kind == waybill.LineKit:
+		return false, l.Kit != nil && l.Kit.Invoice != waybill.KitByComponent
+	case !l.IsStock():
+		return false, false
+	}
+	kit := lineOf(state, l.Parent)
+	return true, l.Parent == "" || kit == nil || kit.Kit != nil && kit.Kit.Invoice == waybill.KitByComponent
+}
+
+// mayBill is how much of a line may be invoiced by what shipped. Of a kit that is
+// billed with its first component that is more than the whole kits; the process
+// keeps its count, and no more than all of them.
+func mayBill(state *process.Sales, v *process.LineView) waybill.Decimal {
+	if l := lineOf(state, v.Line); l != nil && l.Kind == waybill.LineKit && l.Kit != nil && l.Kit.Invoice == waybill.KitOnFirst {
+		return waybill.MaxDecimal(v.Shipped, v.Invoiced)
+	}
+	return v.Shipped
+}
+
+// lineOf is a line of the order; nil where it has none of that id.
+func lineOf(state *process.Sales, line string) *waybill.OrderLine {
 	if o := state.Content(); o != nil {
 		for i := range o.Lines {
 			if o.Lines[i].Line == line {
-				return o.Lines[i].IsStock()
+				return &o.Lines[i]
 			}
 		}
 	}
-	return true
+	return nil
 }
 
 func billable(state *process.Sales) bool {

@@ -42,23 +42,16 @@ func (w *World) compareStock(b *Books, digest io.Writer) {
 // weigh holds what the ERP billed of an order against what left the warehouses
 // and stayed away.
 func (s *sheet) weigh(b *Books) {
-	var billed, goods, back amount
+	var billed amount
 	if s.erp != nil {
 		billed = s.erp.billed
 	}
-	for sku, q := range s.shipped {
-		if i, known := bySKU[sku]; known {
-			goods += catalogue[i].price.times(q)
-		}
-	}
-	for sku, q := range s.came {
-		back += catalogue[bySKU[sku]].price.times(q)
-	}
-	want := goods - back
+	value, back := s.plan.worth(s.shipped), s.plan.worth(s.came)
+	want := value - back
 	switch {
-	case goods == 0:
+	case value == 0:
 	case s.portal != nil:
-		want += handling + tax(goods) - taxBack(goods, back)
+		want += handling + tax(value) - taxBack(value, back)
 	default:
 		want += shippingPrice
 	}

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -30,6 +31,8 @@ type item struct {
 	byCase     bool // sold by the case too
 	site       int  // the warehouse that keeps it, by its place in sites
 	opening    amount
+	parts      []part // of a kit
+	closed     bool   // for sales
 	product    int64
 	variant    int64
 }
@@ -42,9 +45,10 @@ var sites = [...]struct{ system, warehouse string }{{"wms", "W1"}, {"wms2", "W2"
 // than any run takes, so that no order takes another's goods.
 const openingStock = 1_000_000
 
-// catalogue lists the items, those of the storefront first; bySKU finds them.
+// catalogue lists the items, those of the storefront first, kits last; bySKU
+// finds them.
 var (
-	catalogue = append(makeCatalogue(), makeTradeItems()...)
+	catalogue = slices.Concat(makeCatalogue(), makeTradeItems(), []item{closed}, makeKits())
 	bySKU     = func() map[string]int {
 		m := make(map[string]int, len(catalogue))
 		for i := range catalogue {
@@ -87,12 +91,18 @@ func makeTradeItems() []item {
 	return out
 }
 
+// closed is an item that is sold no more; no customer of the sandbox orders it.
+var closed = item{sku: ClosedItem, title: "Hinge, old pattern", price: cents(490), grams: 80, closed: true}
+
+// ClosedItem is the number of an item that the ERP has closed for sales.
+const ClosedItem = "EX-OLD"
+
 // DepotItems begins the numbers of what the second warehouse keeps: what an
 // installation routes by.
 const DepotItems = "TR-2"
 
 // boughtItem says whether an item is bought for the order that asks for it.
-func boughtItem(i int) bool { return i >= itemCount+2*tradePart }
+func boughtItem(i int) bool { return i >= itemCount+2*tradePart && i < itemCount+tradeCount }
 
 // ratioOf is how many base units are in one of a unit of an item; 0 where the
 // item has no such unit. What is not in the catalogue is counted as it comes.

@@ -42,6 +42,7 @@ type docLine struct {
 	UOM      string `json:"uom"`
 	Price    string `json:"price"`
 	PriceUOM string `json:"price_uom"`
+	Parent   string `json:"parent"` // of a kit's part: the kit's line
 
 	item   int    // place in the catalogue; -1: not there
 	stated amount // the quantity in the document's unit

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -55,6 +56,7 @@ type erpOrder struct {
 // erpLine is a line of a sales order.
 type erpLine struct {
 	line, sku                           string
+	parent                              string // of a kit's part: the kit's line
 	ordered, posted, invoiced, credited amount
 	returned                            amount // of credited: what came back
 	price                               amount
@@ -127,38 +129,72 @@ func (e *erp) check(d *document, o *erpOrder) (booking, *refusal) {
 		o.customer = customerID(p.customer)
 	}
 	o.checks++
-	kind, reason, line := e.objection(p, d, o)
-	o.refused = kind != ""
+	objections := e.objections(p, d, o)
+	o.refused = len(objections) > 0
 	var done booking
-	result := []byte(`{"approved":true,"reasons":[]`)
-	if o.refused {
-		result = appendField([]byte(`{"approved":false,"reasons":[{`), "kind", kind)
-		result = appendField(append(result, ','), "reason", reason)
-		if line != "" {
-			result = appendField(append(result, ','), "line", line)
+	result := strconv.AppendBool([]byte(`{"approved":`), !o.refused)
+	result = append(result, `,"reasons":[`...)
+	for i, why := range objections {
+		if i > 0 {
+			result = append(result, ',')
 		}
-		result = append(result, "}]"...)
-		if p.fate == HeldReleased && o.checks == 1 {
-			done.follow = append(done.follow, func() { e.raise(p, d.Order, o.customer) })
+		result = appendField(append(result, '{'), "kind", why.kind)
+		result = appendField(append(result, ','), "reason", why.reason)
+		if why.line != "" {
+			result = appendField(append(result, ','), "line", why.line)
 		}
+		result = append(result, '}')
+	}
+	result = append(result, ']')
+	if o.refused && p.fate == HeldReleased && o.checks == 1 {
+		done.follow = append(done.follow, func() { e.raise(p, d.Order, o.customer) })
 	}
 	done.result = string(append(appendPrices(append(result, `,"prices":[`...), d), "]}"...))
 	return done, nil
 }
 
-// objection says why an order is not approved; "" where it is.
-func (e *erp) objection(p *plan, d *document, o *erpOrder) (kind, reason, line string) {
+// objection is a reason not to approve an order.
+type objection struct{ kind, reason, line string }
+
+// objections say why an order is not approved; none where it is. What the fate
+// of an order of the sandbox's own customers is, is said by nothing else.
+func (e *erp) objections(p *plan, d *document, o *erpOrder) (out []objection) {
 	switch {
 	case p.fate == HeldReleased && o.checks == 1:
-		return "credit", "credit limit exceeded", ""
+		return []objection{{"credit", "credit limit exceeded", ""}}
 	case p.fate == HeldForever && p.reason%3 == 0 && len(d.Lines) > 0:
-		return "item", "item is closed for sales", d.Lines[0].Line
+		return []objection{{"item", "item is closed for sales", d.Lines[0].Line}}
 	case p.fate == HeldForever:
-		return "credit", "credit limit exceeded, account in dunning", ""
+		return []objection{{"credit", "credit limit exceeded, account in dunning", ""}}
+	case p.index < 0:
+		return e.rules(d, o)
 	case !e.w.cfg.Once && !e.reserve(d, o):
-		return "credit", "credit limit exceeded", ""
+		return []objection{{"credit", "credit limit exceeded", ""}}
 	}
-	return "", "", ""
+	return nil
+}
+
+// rules judge an order of somebody else's customer by what the ERP knows: items
+// that are closed, and the credit limit of its customer.
+func (e *erp) rules(d *document, o *erpOrder) (out []objection) {
+	var value amount
+	for _, l := range d.Lines {
+		value += l.price.times(l.qty)
+		if l.item >= 0 && catalogue[l.item].closed && l.qty > 0 {
+			out = append(out, objection{"item", "item " + l.SKU + " is closed for sales", l.Line})
+		}
+	}
+	customer, known := customerOf(o.customer)
+	if !known {
+		return out
+	}
+	e.mu.Lock()
+	limit := e.limit(customer)
+	e.mu.Unlock()
+	if value > limit || !e.w.cfg.Once && !e.reserve(d, o) {
+		out = append(out, objection{"credit", "credit limit of " + limit.money() + " exceeded", ""})
+	}
+	return out
 }
 
 // reserve takes an order's value from its customer's shared credit.
@@ -225,7 +261,7 @@ func appendPrices(b []byte, d *document) []byte {
 	comma := false
 	for _, l := range d.Lines {
 		i, ok := bySKU[l.SKU]
-		if !ok {
+		if !ok || l.Parent != "" { // a part is paid with its kit
 			continue
 		}
 		if comma {
@@ -266,6 +302,9 @@ func (e *erp) sell(d *document, o *erpOrder) (booking, *refusal) {
 	case len(d.Lines) == 0:
 		return booking{}, refuse("lines_missing", "", "sales order %s has no lines", d.Order)
 	}
+	if r := exploded(d); r != nil && !o.sold { // the rest of an order after a 207 is some lines of it
+		return booking{}, r
+	}
 	if o.customer == "" && p.index >= 0 {
 		o.customer = customerID(p.customer)
 	}
@@ -281,7 +320,7 @@ func (e *erp) sell(d *document, o *erpOrder) (booking, *refusal) {
 			have.ordered += l.qty
 			continue
 		}
-		o.lines = append(o.lines, erpLine{line: l.Line, sku: l.SKU, ordered: l.qty, price: l.price, priced: l.priced})
+		o.lines = append(o.lines, erpLine{line: l.Line, sku: l.SKU, parent: l.Parent, ordered: l.qty, price: l.price, priced: l.priced})
 	}
 	o.sold = true
 	return booking{}, nil
@@ -308,7 +347,7 @@ func (o *erpOrder) change(d *document) *refusal {
 	for _, l := range d.Lines {
 		have := o.line(l.Line)
 		if have == nil {
-			o.lines = append(o.lines, erpLine{line: l.Line, sku: l.SKU, ordered: l.qty, price: l.price, priced: l.priced})
+			o.lines = append(o.lines, erpLine{line: l.Line, sku: l.SKU, parent: l.Parent, ordered: l.qty, price: l.price, priced: l.priced})
 			continue
 		}
 		have.ordered = l.qty
@@ -366,6 +405,11 @@ func (o *erpOrder) post(d *document, ref string) *refusal {
 		return r
 	}
 	for _, l := range d.Lines {
+		if isKit(l.item) {
+			return refuse("kit_not_posted", l.Line, "line %s: %s is no goods, its parts are", l.Line, l.SKU)
+		}
+	}
+	for _, l := range d.Lines {
 		o.line(l.Line).posted += l.qty
 	}
 	o.postings = append(o.postings, posting{shipment, ref})
@@ -404,7 +448,7 @@ func (e *erp) invoice(d *document, o *erpOrder, ref string) (booking, *refusal) 
 	}
 	for _, l := range d.Lines {
 		have := o.line(l.Line)
-		if left := have.posted - have.invoiced; l.qty > left {
+		if left := o.billable(have) - have.invoiced; l.qty > left {
 			return booking{}, refuse("invoice_above_posted", l.Line, "line %s: %s is more than the %s posted and not invoiced", l.Line, l.Qty, left)
 		}
 		if l.priced && have.priced && l.price != have.price {

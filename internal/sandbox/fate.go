@@ -31,7 +31,12 @@ const (
 	Loaded      Fate = "loaded"      // ships on one truck with its neighbours
 	Backordered Fate = "backordered" // a line is bought first: closed short, received, released, shipped
 	Returned    Fate = "returned"    // a part comes back
+	Kitted      Fate = "kit"         // a kit, kept and shipped as its parts
 )
+
+// Renamed orders of the storefront name an item by a number that nobody has
+// mapped (Config.Whole).
+const Renamed Fate = "renamed"
 
 // fateShare is how often a fate comes.
 type fateShare struct {
@@ -47,7 +52,7 @@ var fateShares = []fateShare{
 
 // tradeShares says how many of 1000 orders of the portal have which fate;
 // those on a truck are chosen before.
-var tradeShares = []fateShare{{Cases, 300}, {TwoSites, 230}, {Backordered, 190}, {Returned, 200}, {HeldReleased, 60}, {Plain, 20}}
+var tradeShares = []fateShare{{Cases, 240}, {TwoSites, 200}, {Backordered, 190}, {Returned, 190}, {Kitted, 100}, {HeldReleased, 60}, {Plain, 20}}
 
 // tradeShare is how many of 1000 orders come from the portal, where there is one.
 const tradeShare = 300
@@ -55,6 +60,10 @@ const tradeShare = 300
 // refundShare is how many of 1000 plain orders of the storefront a part comes
 // back of, where the world is whole.
 const refundShare = 40
+
+// renamedShare is how many of 1000 other plain orders of the storefront name an
+// item by a new number, where the world is whole.
+const renamedShare = 40
 
 // Orders travel on one truck by threes: one group among so many neighbours.
 const (

@@ -11,9 +11,9 @@ const entityPage = 100
 // entities serves the ERP's master data (T6). It has not changed since the
 // world began, so that "since" asks for all of it.
 func (e *erp) entities(w http.ResponseWriter, r *http.Request, what string) bool {
-	items := itemCount
+	items, kept := itemCount, itemCount // kits are kept as their parts
 	if e.w.cfg.Whole {
-		items = len(catalogue)
+		items, kept = len(catalogue), len(catalogue)-kitCount
 	}
 	var n int
 	var one func(b []byte, i int) []byte
@@ -25,7 +25,14 @@ func (e *erp) entities(w http.ResponseWriter, r *http.Request, what string) bool
 				b = append(appendField(append(b, `,{`...), "uom", caseUnit), `,"ratio":"`...)
 				b = append(strconv.AppendInt(b, perCase, 10), `"}`...)
 			}
-			return append(b, `],"status":"active"`...)
+			b = append(b, `],"status":"active"`...)
+			if catalogue[i].closed {
+				b = append(b[:len(b)-len(`active"`)], `closed"`...)
+			}
+			if isKit(i) {
+				b = catalogue[i].appendKit(b)
+			}
+			return b
 		}
 	case "customers":
 		n, one = customerCount, func(b []byte, i int) []byte {
@@ -40,7 +47,7 @@ func (e *erp) entities(w http.ResponseWriter, r *http.Request, what string) bool
 			return append(b, `,"currency":"USD","uom":"EA"`...)
 		}
 	case "inventory":
-		n, one = items, func(b []byte, i int) []byte {
+		n, one = kept, func(b []byte, i int) []byte {
 			e.mu.Lock()
 			defer e.mu.Unlock()
 			return e.appendPosition(b, i)

@@ -148,19 +148,13 @@ func add(have map[string]amount, d *document, code string, limit func(sku string
 // fulfil takes a shipment. Once all has come, the dealer sends back what the
 // order's fate has him send.
 func (c *portal) fulfil(d *document, o *portalOrder, p *plan) (booking, *refusal) {
-	r := add(o.fulfilled, d, "fulfilled_above_ordered", func(sku string) (most amount) {
-		for _, l := range p.lines {
-			if catalogue[l.item].sku == sku {
-				most += pieces(l.ordered)
-			}
-		}
-		return most
-	})
+	wanted := p.wanted()
+	r := add(o.fulfilled, d, "fulfilled_above_ordered", func(sku string) amount { return wanted[sku] })
 	if r != nil || p.back.pieces == 0 || o.asked {
 		return booking{}, r
 	}
-	for _, l := range p.lines {
-		if o.fulfilled[catalogue[l.item].sku] < pieces(l.ordered) {
+	for sku, qty := range wanted {
+		if o.fulfilled[sku] < qty {
 			return booking{}, nil
 		}
 	}

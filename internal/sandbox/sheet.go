@@ -92,8 +92,17 @@ func (s *sheet) readERP(o *erpOrder) {
 	s.erp, s.posted, s.invoiced, s.credited = &own, map[string]amount{}, map[string]amount{}, map[string]amount{}
 	for _, l := range o.lines {
 		s.posted[l.sku] += l.posted
-		s.invoiced[l.sku] += l.invoiced - (l.credited - l.returned)
-		s.credited[l.sku] += l.returned
+		at, known := bySKU[l.sku]
+		if !known || !isKit(at) {
+			s.invoiced[l.sku] += l.invoiced - (l.credited - l.returned)
+			s.credited[l.sku] += l.returned
+			continue
+		}
+		for _, p := range catalogue[at].parts {
+			sku := catalogue[p.item].sku
+			s.invoiced[sku] += amount(p.per) * (l.invoiced - (l.credited - l.returned))
+			s.credited[sku] += amount(p.per) * l.returned
+		}
 	}
 }
 
@@ -213,8 +222,8 @@ func (s *sheet) agrees() bool {
 
 // inFull says whether all that the storefront wants has shipped.
 func (s *sheet) inFull() bool {
-	for _, l := range s.plan.lines {
-		if s.shipped[catalogue[l.item].sku] < pieces(l.edited) {
+	for sku, qty := range s.plan.wanted() {
+		if s.shipped[sku] < qty {
 			return false
 		}
 	}
@@ -257,7 +266,7 @@ func (s *sheet) lost(b *Books, outcome Outcome) {
 		if outcome != Cancelled {
 			miss("it shall be cancelled, and is %s", outcome)
 		}
-	case Cases, TwoSites, Loaded, Backordered, Returned:
+	case Cases, TwoSites, Loaded, Backordered, Returned, Kitted, Renamed:
 		if outcome != Invoiced && outcome != Held {
 			miss("it shall be shipped in full and billed, and is %s", outcome)
 		}

@@ -304,7 +304,7 @@ func (o *shopOrder) appendLines(b []byte, t *bodyTemplate) []byte {
 			case "line_id":
 				return strconv.AppendInt(b, idOf(lineIDs, o.plan.index, k), 10)
 			case "sku":
-				return append(b, it.sku...)
+				return append(b, o.number(k)...)
 			case "title":
 				return append(b, it.title...)
 			case "price":

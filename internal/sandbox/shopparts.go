@@ -14,7 +14,7 @@ func (n orderNode) lineItem(k int) gnode {
 		case "id":
 			return global("LineItem", idOf(lineIDs, n.o.plan.index, k))
 		case "sku":
-			return it.sku
+			return n.o.number(k)
 		case "name", "title":
 			return it.title
 		case "quantity":
@@ -147,7 +147,7 @@ func (n orderNode) fulfillmentOrderLine(k int) gnode {
 		case "totalQuantity":
 			return n.o.lines[k].current
 		case "sku":
-			return it.sku
+			return n.o.number(k)
 		case "productTitle":
 			return it.title
 		case "requiresShipping":

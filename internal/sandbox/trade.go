@@ -1,5 +1,7 @@
 package sandbox
 
+import "slices"
+
 // trades says what the portal, where there is one, adds to an order's fate: it
 // makes the order its own, or has a buyer of the storefront send something back.
 func (p *plan) trades(seed int64) {
@@ -12,8 +14,12 @@ func (p *plan) trades(seed int64) {
 	case c.hit(tradeShare):
 		p.fate = drawFate(&c, tradeShares)
 	default:
-		if p.fate == Plain && c.hit(refundShare) {
+		switch {
+		case p.fate != Plain:
+		case c.hit(refundShare):
 			p.back = comeBack(&c, p.lines[0].ordered)
+		case c.hit(renamedShare):
+			p.fate = Renamed
 		}
 		return
 	}
@@ -59,6 +65,14 @@ func (p *plan) tradeLines(c *chance) []planLine {
 	}
 	lines := []planLine{first}
 	switch p.fate {
+	case Kitted:
+		n := 1 + c.below(4)
+		kit := planLine{item: len(catalogue) - kitCount + c.below(kitCount), ordered: n, edited: n, ships: n}
+		other := line(0)
+		for slices.ContainsFunc(catalogue[kit.item].parts, func(p part) bool { return p.item == other.item }) {
+			other = line(0)
+		}
+		lines = []planLine{kit, other}
 	case TwoSites:
 		lines = append(lines, line(1))
 	case Backordered:

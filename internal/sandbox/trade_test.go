@@ -14,7 +14,7 @@ func piecesOf(sku, qty, uom, price string) map[string]string {
 }
 
 func TestFate_OfThePortal(t *testing.T) {
-	met, trade := map[Fate]int{}, 0
+	met, trade, renamed := map[Fate]int{}, 0, 0
 	for i := range 5000 {
 		p, plain := planFor(7, i, 4, true), planFor(7, i, 4, false)
 		if !p.trade {
@@ -22,6 +22,10 @@ func TestFate_OfThePortal(t *testing.T) {
 				t.Errorf("order %d (%s): %d pieces come back", p.index, p.fate, p.back.pieces)
 			}
 			p.back = comeback{}
+			if p.fate == Renamed { // else it is what it was
+				renamed++
+				p.fate = Plain
+			}
 			if diff := cmp.Diff(plain, p, cmp.AllowUnexported(plan{}, planLine{}, comeback{})); diff != "" {
 				t.Fatalf("the portal changed order %d of the storefront (-without +with):\n%s", i, diff)
 			}
@@ -33,6 +37,9 @@ func TestFate_OfThePortal(t *testing.T) {
 	}
 	if trade < 5000*tradeShare/1000 || trade > 5000*(tradeShare+80)/1000 {
 		t.Errorf("%d orders of 5000 are the portal's", trade)
+	}
+	if renamed < 50 || renamed > 150 {
+		t.Errorf("%d orders of 5000 name an item by a new number", renamed)
 	}
 	if groups := 5000 / loadBlock; met[Loaded] < groups*loadSize || met[Loaded] > (groups+1)*loadSize {
 		t.Errorf("%d orders travel on %d trucks", met[Loaded], groups)
@@ -48,8 +55,9 @@ func TestFate_OfThePortal(t *testing.T) {
 func checkTrade(t *testing.T, p plan) {
 	t.Helper()
 	at, items := map[int]bool{}, map[int]bool{}
-	bought := false
+	bought, kits := false, false
 	for _, l := range p.lines {
+		kits = kits || isKit(l.item)
 		if uom, qty := l.unit(); l.item < itemCount || qty < 1 || pieces(qty)*ratioOf(l.item, uom) != pieces(l.ordered) || items[l.item] {
 			t.Errorf("order %d (%s): line %+v", p.index, p.fate, l)
 		}
@@ -58,6 +66,9 @@ func checkTrade(t *testing.T, p plan) {
 	}
 	if len(at) > 1 != (p.fate == TwoSites) || bought != (p.fate == Backordered) {
 		t.Errorf("order %d (%s) is of %d warehouses, bought %t", p.index, p.fate, len(at), bought)
+	}
+	if kits != (p.fate == Kitted) {
+		t.Errorf("order %d (%s) has a kit: %t", p.index, p.fate, kits)
 	}
 	if p.back.pieces > 0 != (p.fate == Returned) || p.back.pieces > p.lines[0].ordered {
 		t.Errorf("order %d (%s): %d pieces of %d come back", p.index, p.fate, p.back.pieces, p.lines[0].ordered)

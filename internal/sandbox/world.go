@@ -15,7 +15,8 @@
 // and says what was lost, doubled or out of order.
 //
 // Files: world.go is the door; fate.go, trade.go and catalogue.go say what shall
-// happen, target.go, answers.go and ledger.go are the contract's side of every
+// happen, kits.go and names.go what is made up of others and what the storefront
+// calls its goods, target.go, answers.go and ledger.go are the contract's side of every
 // system, erp.go, stock.go, wms.go, wmstell.go, floor.go, carrier.go and
 // portal.go the systems behind it, shop.go, graphql.go and their neighbours the
 // storefront, push.go the webhooks out, faults.go what goes wrong, books.go,
