@@ -20,6 +20,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/waybillhq/waybill/internal/transport/transporttest"
 )
 
 // ledgerERP is an ERP of the system contract that books whatever it is sent,
@@ -227,21 +229,62 @@ func exampleByEDI(t *testing.T, erp string) (dir string) {
 	return dir
 }
 
-// TestEDI_PartnersSurviveKills runs the example with the real binary and both
-// partners on the other side of the folders: it is killed again and again
-// while orders come in and answers go out. At the end each partner has each set
-// once, and its control numbers have no gap and no repetition.
+// bySFTP puts OpenSSH's server between the program and the partners' folders.
+func bySFTP(t *testing.T, dir string, s *transporttest.Server) {
+	t.Helper()
+	name := filepath.Join(dir, "waybill.yaml")
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, partner := range []string{"bigbox", "threepl"} {
+		folder := "folder: exchange/" + partner
+		if !bytes.Contains(b, []byte(folder)) {
+			t.Fatalf("the example has no %q", folder)
+		}
+		b = bytes.Replace(b, []byte(folder), fmt.Appendf(nil, "sftp: {address: %q, user: %q, host_keys: [%q], key: \"${file:sftp.key}\", path: %q}",
+			s.Address, s.User, s.HostKey, filepath.Join(dir, "exchange", partner)), 1)
+	}
+	for name, text := range map[string]string{name: string(b), filepath.Join(dir, "sftp.key"): s.Key} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestEDI_PartnersSurviveKills has both partners on the other side of folders.
 func TestEDI_PartnersSurviveKills(t *testing.T) {
+	partnersSurvive(t, 40*time.Second, nil)
+}
+
+// TestEDI_PartnersOverSFTPSurviveKillsAndCuts has them behind OpenSSH, over a
+// line that is cut in the middle of what it carries.
+func TestEDI_PartnersOverSFTPSurviveKillsAndCuts(t *testing.T) {
+	s := transporttest.SSHD(t)
+	partnersSurvive(t, 2*time.Minute, s)
+	if s.Line.Cuts() == 0 {
+		t.Error("no connection was cut: the test shows nothing of cuts")
+	}
+}
+
+// partnersSurvive runs the example with the real binary: it is killed again and
+// again while orders come in and answers go out. At the end each partner has
+// each set once, and its control numbers have no gap and no repetition.
+func partnersSurvive(t *testing.T, within time.Duration, s *transporttest.Server) {
+	t.Helper()
 	kills, orders := 8, 24
 	if testing.Short() {
 		kills, orders = 3, 8
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	erp := &ledgerERP{taken: map[string]int{}, kinds: map[string]int{}}
 	server := httptest.NewServer(erp)
 	defer server.Close()
 	bin, dir := buildBinary(t), exampleByEDI(t, server.URL)
+	if s != nil {
+		bySFTP(t, dir, s)
+	}
 	box := func(name, id string) *mailbox {
 		return &mailbox{t: t, dir: filepath.Join(dir, "exchange", name), id: id, us: "EXAMPLEHDW", got: map[string]int{}, controls: map[string]map[string]int{}}
 	}
@@ -272,6 +315,9 @@ func TestEDI_PartnersSurviveKills(t *testing.T) {
 			{"PO1", "2", "12", "EA", "1.10", "", "VN", "NAILS-100"}, {"CTT", "2"}})
 	}
 	for range kills {
+		if s != nil {
+			s.Line.CutAfter(1000 + rand.Int64N(8000))
+		}
 		pause := time.NewTimer(time.Duration(200+rand.IntN(1500)) * time.Millisecond)
 		select {
 		case <-pause.C:

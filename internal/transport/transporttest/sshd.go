@@ -49,6 +49,7 @@ type Line struct {
 	cut    atomic.Int64 // bytes to the client after which it is cut; 0: never
 	refuse atomic.Bool
 	count  atomic.Int64 // connections made
+	cuts   atomic.Int64 // connections cut
 }
 
 // CutAfter cuts the connections, those made already too, when n more bytes
@@ -60,6 +61,9 @@ func (l *Line) Refuse(on bool) { l.refuse.Store(on) }
 
 // Connections counts the connections so far.
 func (l *Line) Connections() int64 { return l.count.Load() }
+
+// Cuts counts the connections that were cut so far.
+func (l *Line) Cuts() int64 { return l.cuts.Load() }
 
 // SSHD starts a server for the test.
 func SSHD(t testing.TB) *Server {
@@ -209,6 +213,7 @@ func (c *cutter) Write(b []byte) (int, error) {
 		return c.to.Write(b)
 	}
 	c.line.cut.Store(0)
+	c.line.cuts.Add(1)
 	n, _ := c.to.Write(b[:left])
 	_ = c.to.Close()
 	return n, errCut
