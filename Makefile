@@ -9,7 +9,7 @@ ARGS     ?=
 export CGO_ENABLED := 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build test unit postgres walks soak race lint vuln fmt bench docs demo screenshot clean
+.PHONY: help build test unit postgres walks soak fight race lint vuln fmt bench bench-edi docs demo screenshot clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,10 @@ walks: ## Walk the process at random, with a new seed each time (CHECKS=20000)
 soak: ## Simulate many runs, each from a seed of its own (SEEDS=100000 SEED=1)
 	go run ./cmd/waybill sim --seeds $(or $(SEEDS),100000) --seed $(or $(SEED),1) --json
 
+fight: ## Let replicas of the real binary be killed and stopped on one PostgreSQL (EVENTS=100 REPLICAS=3)
+	go test ./cmd/waybill -run TestF43_ReplicasFight -count=1 -v -timeout 60m \
+		-fight.events=$(or $(EVENTS),100) -fight.replicas=$(or $(REPLICAS),3)
+
 race: ## Run the concurrent packages under the race detector
 	@scripts/race.sh
 
@@ -45,8 +49,13 @@ fmt: ## Format all Go files
 	gofmt -w .
 
 bench: ## Measure orders per second, CPU, commits, bytes and allocations per order (BENCH=regexp)
-	go test ./cmd/waybill -run '^$$' -bench '$(BENCH)' -benchtime 5000x
-	go test -run '^$$' -bench '$(BENCH)' -benchmem $$(go list ./... | grep -v cmd/waybill)
+	go test ./cmd/waybill -run '^$$' -bench '$(BENCH)' -skip EDIRead -benchtime 5000x
+	go test -run '^$$' -bench '$(BENCH)' -skip Read850 -benchmem $$(go list ./... | grep -v cmd/waybill)
+
+bench-edi: ## Measure reading 50 MB of 850s beside node-x12 and a bare loop, and the memory of 50 and 500 MB
+	scripts/install-test-deps.sh
+	go test ./connector/edi -run '^$$' -bench Read850 -benchtime 6x
+	go test ./cmd/waybill -run '^$$' -bench EDIRead -benchtime 1x
 
 bench-peers: ## Run one flow on Waybill and its peers, into docs/performance.md (ARGS='-orders 500 -runs 1')
 	cd bench && go run . -out ../docs/performance-peers.json -doc ../docs/performance.md -chart ../docs/images/performance-peers.svg $(ARGS)

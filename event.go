@@ -224,8 +224,9 @@ type Payment struct {
 // DocumentReport is the data of document.applied and document.rejected: a
 // target's later answer to a document it had taken (202). A target that does
 // not know the key names the control number that the document was written
-// with, or the order and the kind: then the oldest document of that kind that
-// the target has taken is meant.
+// with (and the kind, where the report is about documents of that kind alone), or
+// the order and the kind: then the oldest document of that kind that the target
+// has taken is meant.
 type DocumentReport struct {
 	Key     string         `json:"key,omitzero"`
 	Control int64          `json:"control,omitzero"`

@@ -164,7 +164,18 @@ type Message struct {
 	Header     http.Header
 	Body       []byte
 	ReceivedAt time.Time
+	// MayWait: it is handed over again where the Translator answers [Later].
+	MayWait bool
 }
+
+// Later is why a message says nothing yet: what it builds on has not come. It
+// answers only a message that may wait; one that may not says what it can.
+type Later struct {
+	For string // what it waits for, in words: "order 4711, which its 860 changes"
+}
+
+// Error names what the message waits for.
+func (l *Later) Error() string { return "it waits for " + l.For }
 
 // Translator turns a message into canonical events. It is pure: the same
 // message gives the same events, in the same order, for ever. No events and no
@@ -172,6 +183,14 @@ type Message struct {
 // [Untranslatable] quarantines it.
 type Translator interface {
 	Translate(m Message) ([]waybill.Event, error)
+}
+
+// Repeater is a [Collector] whose counterpart wants to hear of messages that came
+// before. Repeated gives the events of one that comes again, in another file: with
+// the same bytes, or with others under the same id. They create nothing that the
+// first made; none at all is the usual answer.
+type Repeater interface {
+	Repeated(m Message, same bool) ([]waybill.Event, error)
 }
 
 // Untranslatable is why an authentic message could not be understood. The

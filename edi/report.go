@@ -1,8 +1,13 @@
 package edi
 
 import (
+	"bufio"
+	"errors"
+	"fmt"
 	"io"
+	"iter"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/waybillhq/waybill"
@@ -66,15 +71,16 @@ type Interchange struct {
 //
 // The first error is kept and returned by Close.
 type ReportWriter struct {
-	enc *jsontext.Encoder
+	out *bufio.Writer
+	enc *jsontext.Encoder // of the interchanges
 	err error
 }
 
 // NewReportWriter begins a report.
 func NewReportWriter(out io.Writer) *ReportWriter {
-	w := &ReportWriter{enc: jsontext.NewEncoder(out, jsontext.WithIndent("  "))}
-	w.token(jsontext.BeginObject)
-	w.token(jsontext.String("interchanges"))
+	w := &ReportWriter{out: bufio.NewWriter(out)}
+	_, w.err = w.out.WriteString("{\n  \"interchanges\": ")
+	w.enc = jsontext.NewEncoder(w.out, jsontext.WithIndentPrefix("  "), jsontext.WithIndent("  "), jsontext.AllowDuplicateNames(true)) // they were looked for when the values were made
 	w.token(jsontext.BeginArray)
 	return w
 }
@@ -86,15 +92,9 @@ func (w *ReportWriter) token(t jsontext.Token) {
 }
 
 func (w *ReportWriter) value(v any) {
-	if w.err != nil {
-		return
+	if w.err == nil {
+		w.err = json.MarshalEncode(w.enc, v, json.Deterministic(true))
 	}
-	b, err := waybill.Marshal(v)
-	if err != nil {
-		w.err = err
-		return
-	}
-	w.err = w.enc.WriteValue(b)
 }
 
 func (w *ReportWriter) member(name string, v any) {
@@ -150,17 +150,58 @@ func (w *ReportWriter) End() {
 
 // Close ends the report with the acknowledgments that are owed, and with why
 // the file could not be read to its end; "" where it could.
-func (w *ReportWriter) Close(acknowledgments []string, problem string) error {
+func (w *ReportWriter) Close(acknowledgments iter.Seq[io.Reader], problem string) error {
 	w.token(jsontext.EndArray)
-	if acknowledgments == nil {
-		acknowledgments = []string{}
+	w.text(`  ,"acknowledgments": [`)
+	n := 0
+	for a := range acknowledgments {
+		if n++; n > 1 {
+			w.text(",")
+		}
+		w.text("\n    \"")
+		w.escaped(a)
+		w.text("\"")
 	}
-	w.member("acknowledgments", acknowledgments)
+	w.text("]")
 	if problem != "" {
-		w.member("problem", problem)
+		b, err := waybill.Marshal(problem)
+		if w.err == nil {
+			w.err = err
+		}
+		w.text(",\n  \"problem\": " + string(b))
 	}
-	w.token(jsontext.EndObject)
-	return w.err
+	w.text("\n}\n")
+	if w.err != nil {
+		return w.err
+	}
+	return w.out.Flush()
+}
+
+func (w *ReportWriter) text(s string) {
+	if w.err == nil {
+		_, w.err = w.out.WriteString(s)
+	}
+}
+
+// escaped writes text of any length as the inside of a JSON string.
+func (w *ReportWriter) escaped(text io.Reader) {
+	in := bufio.NewReader(text)
+	for w.err == nil {
+		r, _, err := in.ReadRune()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		switch {
+		case err != nil:
+			w.err = err
+		case r == '"' || r == '\\':
+			_, w.err = w.out.Write([]byte{'\\', byte(r)})
+		case r < ' ' || r == 0x7f:
+			_, w.err = fmt.Fprintf(w.out, "\\u%04x", r)
+		default:
+			_, w.err = w.out.WriteRune(r)
+		}
+	}
 }
 
 func faults(list []Fault) []Fault {

@@ -119,11 +119,14 @@ func diagnose(i postgres.Inspection) (found []ailment) {
 	add(i.Isolation != "read committed", "default_transaction_isolation",
 		"it is "+i.Isolation+": reads outside of Waybill's own transactions would fail or repeat",
 		"ALTER ROLE … SET default_transaction_isolation = 'read committed'")
-	add(i.Connections < connectionsMin, "max_connections",
-		fmt.Sprintf("this role may open %d connections, and one Waybill uses up to %d", i.Connections, connectionsMin),
+	many := max(i.Replicas, 1)
+	add(i.Connections < connectionsMin*many, "max_connections",
+		fmt.Sprintf("this role may open %d connections, and one Waybill uses up to %d; %d share the database", i.Connections, connectionsMin, many),
 		"raise max_connections, or the role's or database's CONNECTION LIMIT")
 	add(i.Skew.Abs() > skewMax, "clock", fmt.Sprintf("the server's clock differs from this machine's by %s: due times and leases are judged by both", i.Skew.Round(time.Millisecond)),
 		"run an NTP client on both machines")
+	add(i.Orphans > 0, "replicas", fmt.Sprintf("%d of 1,024 shards belong to a replica that has been silent for minutes, and nobody took them: their orders stand still", i.Orphans),
+		"start waybill serve; where one runs, its log says why it does not take over")
 	return found
 }
 

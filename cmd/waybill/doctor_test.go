@@ -30,6 +30,7 @@ func TestDoctor_NamesWhatBreaksPromises(t *testing.T) {
 		"sslmode":                       func(i *postgres.Inspection) { i.Local = false },
 		"default_transaction_isolation": func(i *postgres.Inspection) { i.Isolation = "serializable" },
 		"max_connections":               func(i *postgres.Inspection) { i.Connections = 3 },
+		"replicas":                      func(i *postgres.Inspection) { i.Orphans = 512 },
 		"clock":                         func(i *postgres.Inspection) { i.Skew = -2 * time.Second },
 	} {
 		ill := sound
@@ -38,6 +39,15 @@ func TestDoctor_NamesWhatBreaksPromises(t *testing.T) {
 		if len(found) != 1 || found[0].Setting != want || found[0].Fix == "" || found[0].Finding == "" {
 			t.Errorf("%s: %+v", want, found)
 		}
+	}
+	few := sound
+	few.Connections, few.Replicas = 25, 2
+	if found := diagnose(few); len(found) > 0 {
+		t.Errorf("25 connections for two replicas: %+v", found)
+	}
+	few.Replicas = 3
+	if found := diagnose(few); len(found) != 1 || !strings.Contains(found[0].Finding, "3 share the database") {
+		t.Errorf("25 connections for three replicas: %+v", found)
 	}
 	standby := sound
 	standby.Standbys, standby.SyncNames = 1, "a"

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -12,6 +11,7 @@ import (
 
 	sets "github.com/waybillhq/waybill/connector/edi"
 	"github.com/waybillhq/waybill/edi"
+	"github.com/waybillhq/waybill/edi/edifact"
 	"github.com/waybillhq/waybill/edi/x12"
 )
 
@@ -86,6 +86,7 @@ func ediReadCommand() *cobra.Command {
 			if asJSON && asTree {
 				return usagef("--json and --tree are two forms of one output: give one of them")
 			}
+			defer frugal()()
 			profile, err := readProfile(partner)
 			if err != nil {
 				return err
@@ -126,7 +127,22 @@ func (r *ediReading) translator() *sets.Translator {
 }
 
 func (r *ediReading) run(asJSON, asTree bool) error {
-	v, err := r.judge()
+	foreign, err := r.foreign()
+	if err != nil {
+		return err
+	}
+	if foreign {
+		if err := r.outline(asJSON); err != nil {
+			return err
+		}
+		return errFinding
+	}
+	answers, err := newAnswers()
+	if err != nil {
+		return err
+	}
+	defer answers.close()
+	v, err := r.judge(answers)
 	if err != nil {
 		return err
 	}
@@ -136,13 +152,10 @@ func (r *ediReading) run(asJSON, asTree bool) error {
 	}
 	defer func() { _ = in.Close() }()
 	if asJSON {
-		err = r.translator().Report(in, v, r.out)
-		_, lineErr := fmt.Fprintln(r.out)
-		err = errors.Join(err, lineErr)
+		err = r.translator().Report(in, v, answers.all, r.out)
 	} else {
 		p := ediPrinter{out: r.out, tree: asTree}
-		err = r.translator().Outcomes(in, v, p.group, p.set)
-		p.end(v)
+		err = errors.Join(r.translator().OutcomesAhead(in, v, p.group, p.set), p.end(v, answers))
 	}
 	if err == nil && v.Findings {
 		err = errFinding
@@ -150,22 +163,53 @@ func (r *ediReading) run(asJSON, asTree bool) error {
 	return err
 }
 
-// judge reads the file for the first time.
-func (r *ediReading) judge() (*sets.Verdicts, error) {
+// foreign reports whether the file is EDIFACT.
+func (r *ediReading) foreign() (bool, error) {
 	in, err := r.file.open()
 	if err != nil {
-		return nil, err
+		return false, err
 	}
 	defer func() { _ = in.Close() }()
 	head := make([]byte, edi.SniffBytes)
 	n, err := io.ReadFull(in, head)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, err
+	}
+	return edi.Sniff(head[:n]) == edi.EDIFACT, nil
+}
+
+// outline says of every message of an EDIFACT file that it is refused.
+func (r *ediReading) outline(asJSON bool) error {
+	in, err := r.file.open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	if asJSON {
+		return sets.ReportForeign(in, r.out)
+	}
+	fmt.Fprintf(r.out, "! %s\n", sets.ForeignProblem)
+	return edifact.Read(in, edifact.Handler{
+		Interchange: func(ic edifact.Interchange) error {
+			_, err := fmt.Fprintf(r.out, "interchange %s from %s to %s\n", ic.Control, ic.Sender, ic.Receiver)
+			return err
+		},
+		Group: func(edifact.Group) error { return nil },
+		Message: func(m edifact.Message) error {
+			_, err := fmt.Fprintf(r.out, "  %s %s: rejected\n    ! %s\n", m.Set, m.Control, sets.ForeignFault(m).Detail)
+			return err
+		},
+	})
+}
+
+// judge reads the file for the first time.
+func (r *ediReading) judge(answers *ediAnswers) (*sets.Verdicts, error) {
+	in, err := r.file.open()
+	if err != nil {
 		return nil, err
 	}
-	if edi.Sniff(head[:n]) == edi.EDIFACT {
-		return &sets.Verdicts{Problem: "the file is EDIFACT, which is not read yet; X12 is", Findings: true}, nil
-	}
-	return r.profile.Judge(io.MultiReader(bytes.NewReader(head[:n]), in), &r.history, r.now)
+	defer func() { _ = in.Close() }()
+	return r.profile.JudgeTo(in, &r.history, r.now, answers.spool, answers.add)
 }
 
 // ediPrinter prints a reading for people.
@@ -247,14 +291,19 @@ func (p *ediPrinter) segments(m *x12.Message, schema *x12.Schema) {
 	}
 }
 
-func (p *ediPrinter) end(v *sets.Verdicts) {
+func (p *ediPrinter) end(v *sets.Verdicts, answers *ediAnswers) error {
 	if v.Problem != "" {
 		fmt.Fprintf(p.out, "! %s\n", v.Problem)
 	}
-	for _, a := range v.Acknowledgments {
-		fmt.Fprintf(p.out, "acknowledgment that would be sent:\n%s\n", a)
+	for a := range answers.all {
+		fmt.Fprintln(p.out, "acknowledgment that would be sent:")
+		if _, err := io.Copy(p.out, a); err != nil {
+			return err
+		}
+		fmt.Fprintln(p.out)
 	}
-	if len(v.Acknowledgments) == 0 {
+	if len(answers.ends) == 0 {
 		fmt.Fprintln(p.out, "no acknowledgment would be sent")
 	}
+	return nil
 }

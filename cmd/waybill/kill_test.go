@@ -40,12 +40,18 @@ type child struct {
 // startServe starts the binary and waits until it is ready.
 func startServe(t *testing.T, bin, dir, listen string) *child {
 	t.Helper()
+	return startServeOn(t, bin, dir, filepath.Join(dir, "data"), listen)
+}
+
+// startServeOn starts it on a data directory of its own.
+func startServeOn(t *testing.T, bin, dir, data, listen string) *child {
+	t.Helper()
 	log, err := os.OpenFile(filepath.Join(dir, "serve.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		t.Fatal(err)
 	}
 	c := &child{cmd: exec.Command(bin, "serve", "--config", filepath.Join(dir, "waybill.yaml"), //nolint:noctx // it is killed by hand
-		"--data", filepath.Join(dir, "data"), "--listen", listen, "--log-level", "error"), stderr: log}
+		"--data", data, "--listen", listen, "--log-level", "error"), stderr: log}
 	c.cmd.Stderr = log
 	out, err := c.cmd.StdoutPipe()
 	if err != nil {
@@ -169,24 +175,29 @@ type statusAnswer struct {
 	Undecided  int            `json:"undecided"`
 }
 
-func getStatus(ctx context.Context, base string) (statusAnswer, error) {
-	var st statusAnswer
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/api/v1/status", http.NoBody)
+func getStatus(ctx context.Context, base string) (st statusAnswer, err error) {
+	err = getJSON(ctx, base+"/api/v1/status", &st)
+	return st, err
+}
+
+// getJSON asks the control API as the demonstration's operator.
+func getJSON(ctx context.Context, url string, into any) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
-		return st, err
+		return err
 	}
 	req.Header.Set("Authorization", "Bearer "+demoKey)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return st, err
+		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
 	b, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return st, err
+		return err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return st, fmt.Errorf("%s: %s", resp.Status, b)
+		return fmt.Errorf("%s: %s", resp.Status, b)
 	}
-	return st, json.Unmarshal(b, &st)
+	return json.Unmarshal(b, into)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net/http"
@@ -20,6 +21,7 @@ import (
 	"github.com/waybillhq/waybill/internal/lane"
 	"github.com/waybillhq/waybill/internal/process"
 	"github.com/waybillhq/waybill/internal/store"
+	"github.com/waybillhq/waybill/internal/store/sqlite"
 	"github.com/waybillhq/waybill/internal/transport"
 )
 
@@ -36,6 +38,8 @@ type node struct {
 	cfg     *config.Config
 	log     *slog.Logger
 	clients func(*config.Config) *http.Client
+	replica string    // its name among those that share the database
+	held    io.Closer // the data directory, where the database is elsewhere; nil: with the store
 	store   store.Store
 	engine  *engine.Engine
 	systems []engine.System
@@ -64,26 +68,45 @@ func openNode(ctx context.Context, cfg *config.Config, data string, transport ht
 		return nil, err
 	}
 	n.systems, n.policy = conf.Systems, conf.Policy
-	host, err := os.Hostname()
-	if err != nil {
-		host = "waybill"
+	n.replica = replicaName()
+	if cfg.Database.Server() {
+		if n.held, err = sqlite.Hold(data); err != nil {
+			return nil, err
+		}
 	}
-	replica := fmt.Sprintf("%s/%d", host, os.Getpid())
-	db, err := openStore(ctx, cfg, data, replica)
+	db, err := openStore(ctx, cfg, data, n.replica)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, n.letGo())
 	}
 	n.store = db
 	n.alerts = newAlerter(n.clients(cfg), cfg.Notify, log)
 	n.engine = engine.New(engine.Options{
 		Store: db, Policy: conf.Policy, Systems: conf.Systems, Timing: conf.Timing, Milestones: conf.Milestones,
 		MasterData: conf.MasterData, Ownership: conf.Ownership,
-		Replica: replica, Log: log, Chance: rand.Float64, Notify: n.alerts.tell,
+		Lease: leaseOf(cfg), Divided: cfg.Database.Replicas == config.Divided, Replica: n.replica, Log: log, Chance: rand.Float64, Notify: n.alerts.tell,
 	})
 	if err := n.engine.Start(ctx); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close(), n.letGo())
 	}
 	return n, nil
+}
+
+// replicaName names this process among those that share a database. Processes
+// in containers may have one host name and one number, so chance is part of it.
+func replicaName() string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "waybill"
+	}
+	return fmt.Sprintf("%s/%d-%04x", host, os.Getpid(), rand.Uint32()&0xffff)
+}
+
+// letGo gives the data directory back.
+func (n *node) letGo() error {
+	if n.held == nil {
+		return nil
+	}
+	return n.held.Close()
 }
 
 // configuration turns the file's terms into the engine's.
@@ -180,6 +203,10 @@ func (n *node) reload(ctx context.Context, actor string) (*config.Config, error)
 	if cfg.Namespace != n.cfg.Namespace {
 		return nil, fmt.Errorf("the configuration in force stays: namespace was %q and is %q; it is part of every key and never changes", n.cfg.Namespace, cfg.Namespace)
 	}
+	if cfg.Database.Replicas != n.cfg.Database.Replicas {
+		return nil, fmt.Errorf("the configuration in force stays: database.replicas was %s and is %s; restart this replica, and the others after it",
+			n.cfg.Database.Replicas, cfg.Database.Replicas)
+	}
 	before := n.places
 	n.places = nil
 	conf, err := n.configuration(cfg)
@@ -198,5 +225,14 @@ func (n *node) reload(ctx context.Context, actor string) (*config.Config, error)
 
 func (n *node) close() error {
 	n.leave(append(n.former, n.places...))
-	return n.store.Close()
+	return errors.Join(n.store.Close(), n.letGo())
+}
+
+// leaseOf is how long a replica's silence is borne before another takes its
+// work; 0 where the database is the process's own.
+func leaseOf(cfg *config.Config) time.Duration {
+	if !cfg.Database.Server() {
+		return 0
+	}
+	return cfg.Timing.Lease
 }

@@ -19,9 +19,15 @@ import (
 // embedded one.
 func keepIn(t *testing.T, dir, url string) {
 	t.Helper()
-	f, err := os.OpenFile(filepath.Join(dir, "waybill.yaml"), os.O_APPEND|os.O_WRONLY, 0)
+	appendTo(t, filepath.Join(dir, "waybill.yaml"), fmt.Sprintf("\ndatabase:\n  url: %q\n", url))
+}
+
+// appendTo adds text to a file.
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err == nil {
-		_, err = fmt.Fprintf(f, "\ndatabase:\n  url: %q\n", url)
+		_, err = f.WriteString(text)
 	}
 	if err == nil {
 		err = f.Close()

@@ -17,7 +17,8 @@ type round interface {
 	String() string
 }
 
-// rounds runs them, one goroutine each.
+// rounds runs them, one goroutine each, as long as this replica leads: what is
+// asked and picked up is one for all of them.
 type rounds struct {
 	ctx context.Context
 
@@ -33,7 +34,7 @@ func roundsOf(n *node) []round {
 		Systems: n.systems, MaxBody: n.cfg.Limits.MaxBody, Now: time.Now, Log: n.log, Report: n.engine.Report}) {
 		list = append(list, q)
 	}
-	for _, p := range intake.NewPickups(intake.DropOptions{Keeper: n.engine, Systems: n.systems, Spool: n.spool(),
+	for _, p := range intake.NewPickups(intake.DropOptions{Keeper: n.engine, Systems: n.systems, Spool: n.spool(), Wait: n.cfg.Policy.Limbo,
 		MaxBody: n.cfg.Limits.MaxBody, Now: time.Now, Log: n.log, Report: n.engine.Report}) {
 		list = append(list, p)
 	}
@@ -61,12 +62,42 @@ func (r *rounds) replace(n *node) {
 	n.former = nil
 	var ctx context.Context
 	ctx, r.cancel = context.WithCancel(r.ctx)
+	r.all.Go(func() {
+		for leading(ctx, n, true) {
+			r.once(ctx, n)
+		}
+	})
+}
+
+// once runs the rounds until this replica leads no more. Whoever leads next
+// begins where the last word in the database says, and so does this one when it
+// leads again.
+func (r *rounds) once(ctx context.Context, n *node) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
 	for _, one := range roundsOf(n) {
-		r.all.Go(func() {
+		all.Go(func() {
 			for wait(ctx, time.Until(one.Step(ctx))) {
 			}
 		})
 	}
+	leading(ctx, n, false)
+	cancel()
+	all.Wait()
+}
+
+// leadEvery is the time between two looks whether this replica leads.
+const leadEvery = 500 * time.Millisecond
+
+// leading waits until this replica leads, or leads no more; false where the
+// context ended before.
+func leading(ctx context.Context, n *node, want bool) bool {
+	for n.engine.Leads() != want {
+		if !wait(ctx, leadEvery) {
+			return false
+		}
+	}
+	return ctx.Err() == nil
 }
 
 // stop ends the rounds and returns when the last has.

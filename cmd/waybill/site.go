@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"net/http"
-	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -99,7 +97,7 @@ func (s *site) build(n *node) error {
 		Reconciler: reconcile.NewRunner(n.store, n.books()),
 		Replayer:   s.replays, Ownership: owners,
 		Pages:   tower.New(s.desk, towerOptions),
-		Version: buildVersion(), Replica: strconv.Itoa(os.Getpid()), ConfigRev: rev, Log: n.log,
+		Version: buildVersion(), Replica: n.replica, ConfigRev: rev, Log: n.log,
 	})
 	if err != nil {
 		return err

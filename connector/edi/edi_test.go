@@ -5,9 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -171,10 +173,16 @@ func TestProfile_NamesTheFieldThatIsWrong(t *testing.T) {
 // envelope puts sets into an interchange from us to the partner.
 func envelope(t *testing.T, rendered ...sets.Rendered) []byte {
 	t.Helper()
-	o := x12.Outgoing{SenderQualifier: "ZZ", Sender: "WAYBILL3PL", ReceiverQualifier: "ZZ", Receiver: "ACMEDIST", Version: "00401", Control: 7,
-		Usage: "P", Time: at, Delimiters: x12.DefaultDelimiters("00401")}
+	return enveloped(t, "004010", x12.DefaultDelimiters("00401"), rendered...)
+}
+
+// enveloped is an interchange of a release, with delimiters of its own.
+func enveloped(t *testing.T, release string, d x12.Delimiters, rendered ...sets.Rendered) []byte {
+	t.Helper()
+	o := x12.Outgoing{SenderQualifier: "ZZ", Sender: "WAYBILL3PL", ReceiverQualifier: "ZZ", Receiver: "ACMEDIST", Version: release[:5], Control: 7,
+		Usage: "P", Time: at, Delimiters: d}
 	for i, r := range rendered {
-		o.Groups = append(o.Groups, x12.OutgoingGroup{Code: r.Group, Sender: "WAYBILL3PL", Receiver: "ACMEDIST", Control: int64(i + 1), Version: "004010",
+		o.Groups = append(o.Groups, x12.OutgoingGroup{Code: r.Group, Sender: "WAYBILL3PL", Receiver: "ACMEDIST", Control: int64(i + 1), Version: release,
 			Messages: []x12.OutgoingMessage{{Set: r.Set, Control: "0001", Body: r.Body}}})
 	}
 	b, err := o.Bytes()
@@ -354,21 +362,32 @@ func TestRender_IsAcceptedByItsReceiver(t *testing.T) {
 		}
 		files = append(files, file)
 	}
-	for name, job := range jobs(t) {
-		r, err := (&sets.Partner{}).Render(job)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := envelope(t, r)
+	judge := func(name string, p *sets.Profile, b []byte) {
+		t.Helper()
 		write(name, b)
-		v, err := (*sets.Profile)(nil).Judge(bytes.NewReader(b), nil, at)
+		v, err := p.Judge(bytes.NewReader(b), nil, at)
 		if err != nil || v.Findings {
 			t.Errorf("%s is refused: %v\n%s", name, err, outcome(t, b, &sets.Translator{}))
 		}
-		for _, a := range v.Acknowledgments {
-			write("997 for "+name, []byte(a))
+		for i, a := range v.Acknowledgments {
+			write(fmt.Sprintf("answer %d for %s", i, name), []byte(a))
 		}
 	}
+	by999, err := sets.ReadProfile([]byte(`{"us":{"x12":["ZZ/ACMEDIST"]},"partners":[{"x12":"ZZ/WAYBILL3PL","ack":"999"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []sets.Rendered
+	for _, name := range slices.Sorted(maps.Keys(jobs(t))) {
+		r, err := (&sets.Partner{}).Render(jobs(t)[name])
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, r)
+		judge(name, nil, envelope(t, r))
+		judge(name+" with 999", by999, enveloped(t, "005010", x12.Delimiters{Element: '|', Component: ':', Repetition: '!', Segment: "'", LineEnd: "\r\n"}, r))
+	}
+	judge("all in one", nil, envelope(t, all...))
 	v, err := (*sets.Profile)(nil).Judge(bytes.NewReader(readFile(t, x12Data+"bad/x-iea02-mismatch.edi")), nil, at)
 	if err != nil || len(v.Acknowledgments) != 1 {
 		t.Fatalf("no TA1: %v", err)

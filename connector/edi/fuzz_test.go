@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	sets "github.com/waybillhq/waybill/connector/edi"
@@ -35,7 +36,13 @@ func FuzzReport(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := tr.Report(bytes.NewReader(b), v, io.Discard); err != nil {
+		if err := tr.Report(bytes.NewReader(b), v, func(yield func(io.Reader) bool) {
+			for _, a := range v.Acknowledgments {
+				if !yield(strings.NewReader(a)) {
+					return
+				}
+			}
+		}, io.Discard); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -101,11 +101,13 @@ type lineReading struct {
 
 func (r *reading) readOrder() *orderReading {
 	o := &orderReading{reading: r, order: &waybill.Order{}}
-	o.order.Lines = make([]waybill.OrderLine, 0, r.m.Len()/4+1)
 	for i := range r.m.Len() {
 		s := r.m.Segment(i)
 		switch s.ID() {
 		case "PO1":
+			if o.order.Lines == nil {
+				o.order.Lines = make([]waybill.OrderLine, 0, (r.m.Len()-i)/3+1) // a line often has a PID and one more
+			}
 			o.endLine()
 			o.beginLine(s)
 		case "CTT", "SE":
@@ -208,7 +210,7 @@ func named(v, instead string) string {
 func terms(s x12.Segment) string {
 	for _, n := range []int{12, 10} {
 		if text := strings.TrimSpace(s.Element(n)); text != "" {
-			if _, number := decimal(text); !number {
+			if strings.Trim(text, "-.0123456789") != "" {
 				return text
 			}
 		}
@@ -309,14 +311,17 @@ func (o *orderReading) lineSegment(s x12.Segment) {
 	}
 }
 
+// lineRest is about what is kept of a line beside its fields.
+const lineRest = 176
+
 func (o *orderReading) endLine() {
 	l := o.line
 	if l == nil {
 		return
 	}
 	o.line = nil
-	if cap(o.unknown)-len(o.unknown) < 1<<10 { // one allocation for many lines
-		o.unknown = make([]byte, 0, 4<<10)
+	if cap(o.unknown)-len(o.unknown) < lineRest { // one allocation for many lines
+		o.unknown = make([]byte, 0, lineRest*min(16, cap(o.order.Lines)-len(o.order.Lines)+1))
 	}
 	rest := object{b: o.unknown[len(o.unknown):]}
 	rest.open("", "{")

@@ -315,11 +315,25 @@ func (o *object) text(name, v string) {
 		return
 	}
 	o.open(name, "")
+	if plainText(v) {
+		o.b = append(append(append(o.b, '"'), v...), '"')
+		return
+	}
 	quoted, err := jsontext.AppendQuote(o.b, v)
 	if err != nil { // sets are UTF-8 since they were read; an empty text stands for what is not
 		quoted = append(o.b, `""`...)
 	}
 	o.b = quoted
+}
+
+// plainText reports whether JSON writes v as it is: most of what X12 can hold.
+func plainText(v string) bool {
+	for i := 0; i < len(v); i++ {
+		if c := v[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 func (o *object) refs(name string, refs []ref) {

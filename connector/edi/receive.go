@@ -7,9 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
@@ -104,16 +108,47 @@ func (s *system) Translate(m connector.Message) ([]waybill.Event, error) {
 	if len(v.Interchanges) == 0 {
 		return nil, &connector.Untranslatable{Reason: named(v.Problem, "there is no interchange in it")}
 	}
-	t := &Translator{Profile: s.profile}
-	if s.book != nil {
-		t.Book = s.book
-	}
-	r := &receiving{system: s, verdict: &v.Interchanges[0], at: m.ReceivedAt}
-	r.open(v, m.Body)
-	if err := t.Outcomes(bytes.NewReader(m.Body), v, func(*Verdict, *x12.Group) error { return nil }, r.set); err != nil {
+	r, err := s.receive(m, v, s.book)
+	if err != nil {
 		return nil, err
 	}
+	if len(r.unknown) > 0 && len(r.placed) > 0 { // an 860 in one interchange with its 850
+		if r, err = s.receive(m, v, besides{r.placed, s.book}); err != nil {
+			return nil, err
+		}
+	}
+	if len(r.unknown) > 0 && m.MayWait {
+		return nil, &connector.Later{For: "order " + strings.Join(r.unknown, ", ") + ", which its 860 changes"}
+	}
 	return r.close()
+}
+
+// receive goes through the first interchange of a judged message.
+func (s *system) receive(m connector.Message, v *Verdicts, book connector.Book) (*receiving, error) {
+	t := &Translator{Profile: s.profile}
+	if book != nil {
+		t.Book = book
+	}
+	r := &receiving{system: s, verdict: &v.Interchanges[0], at: m.ReceivedAt, placed: map[string]*waybill.Order{}}
+	r.open(v, m.Body)
+	return r, t.Outcomes(bytes.NewReader(m.Body), v, func(*Verdict, *x12.Group) error { return nil }, r.set)
+}
+
+// besides is a book with some orders in front of it.
+type besides struct {
+	orders map[string]*waybill.Order
+	book   connector.Book
+}
+
+// Order implements [connector.Book].
+func (b besides) Order(ref string) *waybill.Order {
+	if o := b.orders[ref]; o != nil {
+		return o
+	}
+	if b.book == nil {
+		return nil
+	}
+	return b.book.Order(ref)
 }
 
 // receiving is one interchange on its way into the ledger.
@@ -123,6 +158,8 @@ type receiving struct {
 	at      time.Time
 	report  waybill.Interchange
 	events  []waybill.Event
+	placed  map[string]*waybill.Order // in it
+	unknown []string                  // orders that it changes and nobody knows
 }
 
 func (r *receiving) open(v *Verdicts, body []byte) {
@@ -138,9 +175,9 @@ func (r *receiving) open(v *Verdicts, body []byte) {
 	for _, f := range ic.Faults {
 		reasons = append(reasons, faultText(f))
 	}
-	for _, g := range ic.Groups {
-		for _, f := range g.Faults {
-			reasons = append(reasons, "group "+g.Control+": "+faultText(f))
+	for _, n := range slices.Sorted(maps.Keys(ic.Wrong)) {
+		for _, f := range ic.Wrong[n].Faults {
+			reasons = append(reasons, "group "+ic.Wrong[n].Control+": "+faultText(f))
 		}
 	}
 	if len(reasons) > reasonsMax {
@@ -210,7 +247,12 @@ func (r *receiving) set(o Outcome) error {
 func (r *receiving) whole(events []waybill.Event, notes []string) ([]waybill.Event, []string) {
 	kept := events[:0:0]
 	for _, e := range events {
-		if order, ok := e.Body.(*waybill.Order); ok && e.Type == waybill.OrderChanged && partial(order) {
+		order, ok := e.Body.(*waybill.Order)
+		if ok && e.Type == waybill.OrderPlaced {
+			r.placed[order.Order] = order
+		}
+		if ok && e.Type == waybill.OrderChanged && partial(order) {
+			r.unknown = append(r.unknown, order.Order)
 			notes = append(notes, "the order "+order.Order+" that it changes is not known; replay the message once it is")
 			continue
 		}
@@ -229,9 +271,11 @@ func partial(o *waybill.Order) bool {
 	return len(o.Unknown) > 0 && waybill.Unmarshal(o.Unknown, &v) == nil && v.EDI.Partial != ""
 }
 
-// settles lets a shipment answer its warehouse order, where that is agreed.
+// settles lets a shipment answer its warehouse order, and the last one of an
+// order its cancellation, where that is agreed. What shipped stands: of the
+// rest, nothing ships any more.
 func (r *receiving) settles(events []waybill.Event) error {
-	if !r.byShipment {
+	if r.role != waybill.RoleWMS {
 		return nil
 	}
 	for i := range events {
@@ -239,9 +283,17 @@ func (r *receiving) settles(events []waybill.Event) error {
 		if !ok {
 			continue
 		}
-		report := waybill.DocumentReport{Order: sh.Order, Kind: waybill.WarehouseOrder}
-		if err := r.emit(waybill.DocumentApplied, "shipment-"+sh.Shipment, report); err != nil {
-			return err
+		if r.byShipment {
+			report := waybill.DocumentReport{Order: sh.Order, Kind: waybill.WarehouseOrder}
+			if err := r.emit(waybill.DocumentApplied, "shipment-"+sh.Shipment, report); err != nil {
+				return err
+			}
+		}
+		if !r.cancelledBy && sh.Final {
+			report := waybill.DocumentReport{Order: sh.Order, Kind: waybill.WarehouseOrderCancel, Result: jsontext.Value(`{"cancelled":true}`)}
+			if err := r.emit(waybill.DocumentApplied, "final-"+sh.Shipment, report); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
@@ -280,13 +332,39 @@ func (r *receiving) acknowledged(a x12.GroupAck) {
 	if !accepted {
 		report.Problem = &waybill.Problem{Code: "edi_rejected", Title: "the partner rejected the set", Detail: codes}
 		err = r.emit(waybill.DocumentRejected, subject, report)
-	} else if !r.byShipment || a.Code != "OW" {
-		report.Result = fmt.Appendf(nil, "{\"acknowledged\":%q}", a.Result)
-		err = r.emit(waybill.DocumentApplied, subject, report)
+	} else {
+		err = r.settled(subject, a, report)
 	}
 	if err != nil {
 		r.odd("997", a.Control, err.Error())
 	}
+}
+
+// settled reports that a document was taken. A warehouse's word on orders and
+// cancellations may be agreed to be another one, and which of them a control
+// number went to is known only where it was reserved.
+func (r *receiving) settled(subject string, a x12.GroupAck, report waybill.DocumentReport) error {
+	report.Result = fmt.Appendf(nil, "{\"acknowledged\":%q}", a.Result)
+	confirms := fmt.Appendf(nil, "{\"acknowledged\":%q,\"cancelled\":true}", a.Result)
+	switch {
+	case a.Code != "OW":
+		return r.emit(waybill.DocumentApplied, subject, report)
+	case r.cancelledBy && !r.byShipment:
+		report.Result = confirms
+		return r.emit(waybill.DocumentApplied, subject, report)
+	}
+	report.Kind = waybill.WarehouseOrderChange
+	err := r.emit(waybill.DocumentApplied, subject+"-change", report)
+	switch {
+	case err != nil:
+	case !r.byShipment:
+		report.Kind = waybill.WarehouseOrder
+		err = r.emit(waybill.DocumentApplied, subject+"-order", report)
+	case r.cancelledBy:
+		report.Kind, report.Result = waybill.WarehouseOrderCancel, confirms
+		err = r.emit(waybill.DocumentApplied, subject+"-cancel", report)
+	}
+	return err
 }
 
 // odd notes what nothing followed from.
@@ -310,11 +388,14 @@ func (r *receiving) close() ([]waybill.Event, error) {
 	if r.verdict.AcksOnly && rep.Problem == "" && len(rep.Messages) == 0 || rep.Received == 0 && rep.Problem == "" && len(rep.Messages)+len(rep.Answers) == 0 {
 		return r.events, nil
 	}
+	ev, err := r.itself()
+	return append([]waybill.Event{ev}, r.events...), err
+}
+
+// itself is the event of the interchange.
+func (r *receiving) itself() (waybill.Event, error) {
+	rep := &r.report
 	data, err := waybill.Marshal(rep)
-	if err != nil {
-		return nil, err
-	}
-	ev := waybill.Event{Type: waybill.InterchangeReceived, Source: r.name, Flow: waybill.FlowInterchange, Ref: rep.Interchange, Subject: rep.Interchange,
-		Version: 1, OccurredAt: r.at, Data: data, Body: rep}
-	return append([]waybill.Event{ev}, r.events...), nil
+	return waybill.Event{Type: waybill.InterchangeReceived, Source: r.name, Flow: waybill.FlowInterchange, Ref: rep.Interchange, Subject: rep.Interchange,
+		Version: 1, OccurredAt: r.at, Data: data, Body: rep}, err
 }

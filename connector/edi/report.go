@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"time"
 
 	"github.com/waybillhq/waybill"
@@ -13,7 +14,7 @@ import (
 
 // Verdicts are what a first reading of a file found: enough to say, at a second
 // one, of every set whether its group and its interchange were accepted. They
-// grow with the groups of a file, not with its sets.
+// grow with the interchanges of a file, not with what is in them.
 type Verdicts struct {
 	Interchanges    []Verdict
 	Acknowledgments []string // as they go on the wire
@@ -24,18 +25,41 @@ type Verdicts struct {
 // Verdict is what became of one interchange.
 type Verdict struct {
 	*x12.Interchange
-	Groups []*x12.Group
+	Wrong map[int]*x12.Group // by their number: the groups that were not accepted without a fault
+}
+
+// of is the group of this reading with what became of it.
+func (v Verdict) of(g *x12.Group) *x12.Group {
+	if judged := v.Wrong[g.N]; judged != nil {
+		return judged
+	}
+	g.Status = x12.Accepted
+	return g
 }
 
 // Judge reads a file to its end and says what is accepted, and what its senders
 // get in answer. memory may be nil. The error is that of in.
 func (p *Profile) Judge(in io.Reader, memory x12.Memory, at time.Time) (*Verdicts, error) {
+	var acks []string
+	v, err := p.JudgeTo(in, memory, at, nil, func(o x12.Outgoing) error {
+		b, err := o.Bytes()
+		acks = append(acks, string(b))
+		return err
+	})
+	v.Acknowledgments = acks
+	return v, err
+}
+
+// JudgeTo is Judge for files of any size: each acknowledgment is handed over to
+// be written at once, and none is kept in the verdicts. The spool is
+// [x12.NewAcknowledger]'s.
+func (p *Profile) JudgeTo(in io.Reader, memory x12.Memory, at time.Time, spool x12.Spool, answer func(x12.Outgoing) error) (*Verdicts, error) {
 	v := &Verdicts{}
 	acks := x12.NewAcknowledger(func(ic *x12.Interchange) x12.AckPolicy {
 		partner, _ := p.Of(ic)
 		return partner.AckPolicy(at)
-	})
-	var groups []*x12.Group
+	}, spool)
+	var groups map[int]*x12.Group
 	err := x12.Read(in, x12.Options{Rules: p.Rules, Memory: memory}, x12.Handler{
 		Begin: acks.Begin,
 		Message: func(m *x12.Message) error {
@@ -43,19 +67,25 @@ func (p *Profile) Judge(in io.Reader, memory x12.Memory, at time.Time) (*Verdict
 			return acks.Message(m)
 		},
 		EndGroup: func(g *x12.Group) error {
-			groups = append(groups, g)
-			v.Findings = v.Findings || g.Status != x12.Accepted
+			if g.Status != x12.Accepted {
+				if groups == nil {
+					groups = map[int]*x12.Group{}
+				}
+				groups[g.N] = g
+				v.Findings = true
+			}
 			return acks.EndGroup(g)
 		},
 		End: func(ic *x12.Interchange) error {
-			v.Interchanges = append(v.Interchanges, Verdict{Interchange: ic, Groups: groups})
+			v.Interchanges = append(v.Interchanges, Verdict{Interchange: ic, Wrong: groups})
 			groups = nil
 			v.Findings = v.Findings || ic.Status != x12.Accepted
-			out, err := acks.End(ic)
-			for _, b := range out {
-				v.Acknowledgments = append(v.Acknowledgments, string(b))
+			for _, o := range acks.Answers(ic) {
+				if err := answer(o); err != nil {
+					return fmt.Errorf("acknowledge interchange %s: %w", ic.Control, err)
+				}
 			}
-			return err
+			return nil
 		},
 	})
 	var syntax *x12.SyntaxError
@@ -68,56 +98,9 @@ func (p *Profile) Judge(in io.Reader, memory x12.Memory, at time.Time) (*Verdict
 	return v, err
 }
 
-// Outcome is a set with the verdict on all that it stands in, and what it
-// says.
-type Outcome struct {
-	*x12.Message
-	Final       x12.Status
-	Faults      []x12.Fault // its own, and those of its group and interchange that rejected it
-	Translation Translation
-}
-
-// Outcomes reads a judged file again and hands over every set with its final
-// verdict; events are made only of what was accepted.
-func (t *Translator) Outcomes(in io.Reader, v *Verdicts, group func(*Verdict, *x12.Group) error, set func(Outcome) error) error {
-	at := -1
-	err := x12.Read(in, x12.Options{Rules: t.Profile.Rules}, x12.Handler{
-		Begin: func(*x12.Interchange) error {
-			at++
-			return group(&v.Interchanges[at], nil)
-		},
-		Group: func(g *x12.Group) error { return group(&v.Interchanges[at], v.Interchanges[at].Groups[g.N-1]) },
-		Message: func(m *x12.Message) error {
-			ic := v.Interchanges[at]
-			g := ic.Groups[m.Group.N-1]
-			o := Outcome{Message: m, Final: m.Status, Faults: m.Faults}
-			for _, above := range [][]x12.Fault{g.Faults, ic.Faults} {
-				for _, f := range above {
-					if !f.Accepted {
-						o.Final = x12.Rejected
-						o.Faults = append(o.Faults[:len(o.Faults):len(o.Faults)], f)
-					}
-				}
-			}
-			if o.Final == x12.Rejected {
-				return set(o)
-			}
-			var err error
-			if o.Translation, err = t.Translate(m); err != nil {
-				return err
-			}
-			return set(o)
-		},
-	})
-	var syntax *x12.SyntaxError
-	if errors.As(err, &syntax) {
-		return nil // told by Verdicts.Problem
-	}
-	return err
-}
-
-// Report writes a judged file, read again from in, as JSON.
-func (t *Translator) Report(in io.Reader, v *Verdicts, out io.Writer) error {
+// Report writes a judged file, read again from in, as JSON, with the
+// acknowledgments that it gets.
+func (t *Translator) Report(in io.Reader, v *Verdicts, acknowledgments iter.Seq[io.Reader], out io.Writer) error {
 	w := wire.NewReportWriter(out)
 	open := 0 // levels: interchange, group
 	end := func(levels int) {
@@ -125,7 +108,7 @@ func (t *Translator) Report(in io.Reader, v *Verdicts, out io.Writer) error {
 			w.End()
 		}
 	}
-	err := t.Outcomes(in, v, func(ic *Verdict, g *x12.Group) error {
+	err := t.OutcomesAhead(in, v, func(ic *Verdict, g *x12.Group) error {
 		if g == nil {
 			end(1)
 			w.BeginInterchange(interchangeReport(ic))
@@ -146,7 +129,7 @@ func (t *Translator) Report(in io.Reader, v *Verdicts, out io.Writer) error {
 		return nil
 	})
 	end(1)
-	if closed := w.Close(v.Acknowledgments, v.Problem); err == nil {
+	if closed := w.Close(acknowledgments, v.Problem); err == nil {
 		err = closed
 	}
 	return err

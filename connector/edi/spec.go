@@ -77,6 +77,7 @@ type ackBody struct {
 	Await  *bool          `yaml:"await"`  // what we send is acknowledged
 	Within *time.Duration `yaml:"within"` // and late after this time
 	Settle string         `yaml:"settle"` // acknowledgment, shipment
+	Cancel string         `yaml:"cancel"` // acknowledgment, shipment; as settle where it is left out
 }
 
 type noticeBody struct {
@@ -118,6 +119,7 @@ type agreement struct {
 	within       time.Duration
 	await        bool // acknowledgments
 	byShipment   bool // a 945 settles the 940, its 997 does not
+	cancelledBy  bool // a cancellation is confirmed by its 997; otherwise by the 945 that closes the order
 	block        bool // a mismatch holds a notice or an invoice back
 	noticeWithin time.Duration
 	window       time.Duration
@@ -308,6 +310,10 @@ func (r *agreeing) acknowledge() {
 	a.byShipment = r.oneOf(b.Acknowledge.Settle, []string{"acknowledgment", "shipment"}, "acknowledge", "settle") == "shipment"
 	if a.byShipment && r.role != waybill.RoleWMS {
 		r.Wrong("only a warehouse order is settled by its shipment", "take it out", "acknowledge", "settle")
+	}
+	a.cancelledBy = r.oneOf(named(b.Acknowledge.Cancel, named(b.Acknowledge.Settle, "acknowledgment")), []string{"acknowledgment", "shipment"}, "acknowledge", "cancel") == "acknowledgment"
+	if b.Acknowledge.Cancel != "" && r.role != waybill.RoleWMS {
+		r.Wrong("only a warehouse confirms cancellations", "take it out", "acknowledge", "cancel")
 	}
 	a.block = r.oneOf(b.Notice.Proof, []string{"block", "warn"}, "ship_notice", "proof") == "block"
 	a.noticeWithin = b.Notice.Within

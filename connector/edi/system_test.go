@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -138,8 +139,8 @@ func TestSystem_AcknowledgmentsSettle(t *testing.T) {
 func TestSystem_ShipmentSettlesTheWarehouseOrder(t *testing.T) {
 	c := openPartner(t, "threepl", waybill.RoleWMS, nil, "  within: 2h", "  within: 2h\n  settle: shipment")
 	swap := strings.NewReplacer("08*9254850000     ", "ZZ*EXAMPLE3PL     ", "9254850000", "EXAMPLE3PL")
-	if events := translate(t, c, swap.Replace(ack("OW", "A", "940"))); len(events) != 0 {
-		t.Errorf("the 997 settles: %+v", events)
+	if got := reportsOf(t, translate(t, c, swap.Replace(ack("OW", "A", "940")))); got != "change" {
+		t.Errorf("the 997 settles %q", got)
 	}
 	if events := translate(t, c, swap.Replace(ack("OW", "R*5", "940"))); len(events) != 1 || events[0].Type != waybill.DocumentRejected {
 		t.Errorf("a rejection is lost: %+v", events)
@@ -153,6 +154,58 @@ func TestSystem_ShipmentSettlesTheWarehouseOrder(t *testing.T) {
 	var r waybill.DocumentReport
 	if err := waybill.Unmarshal(events[2].Data, &r); err != nil || r.Order != "bigbox~.4711" || r.Kind != waybill.WarehouseOrder {
 		t.Errorf("report %+v, %v", r, err)
+	}
+}
+
+// reportsOf are the kinds of warehouse document that events report as applied;
+// ! marks one that confirms cancellations.
+func reportsOf(t *testing.T, events []waybill.Event) string {
+	t.Helper()
+	var out []string
+	for _, e := range events {
+		var r waybill.DocumentReport
+		if e.Type != waybill.DocumentApplied {
+			continue
+		}
+		if err := waybill.Unmarshal(e.Data, &r); err != nil {
+			t.Fatal(err)
+		}
+		kind := map[waybill.Kind]string{"": "any", waybill.WarehouseOrder: "order", waybill.WarehouseOrderChange: "change", waybill.WarehouseOrderCancel: "cancel"}[r.Kind]
+		if strings.Contains(string(r.Result), `"cancelled":true`) {
+			kind += "!"
+		}
+		out = append(out, kind)
+	}
+	return strings.Join(out, " ")
+}
+
+// Which set is a warehouse's word on an order, and which on its cancellation, is
+// agreed.
+func TestSystem_WhatSettlesACancellation(t *testing.T) {
+	const interchange = "ISA*00*          *00*          *ZZ*EXAMPLE3PL     *ZZ*EXAMPLEHDW     *260105*0915*U*00401*000000103*0*P*>~" +
+		"GS*SW*EXAMPLE3PL*EXAMPLEHDW*20260105*0915*103*X*004010~ST*945*0001~W06*F*bigbox!.4711*20260105*SH1~G62*11*20260105~W27*U*UPSN~" +
+		"LX*1~W12*%s*6*%s*6*EA**VN*HAMMER-16~N9*LI*1~W03*1*12*LB~SE*9*0001~GE*1*103~IEA*1*000000103~"
+	swap := strings.NewReplacer("08*9254850000     ", "ZZ*EXAMPLE3PL     ", "9254850000", "EXAMPLE3PL")
+	for _, c := range []struct{ rule, ack, final, open string }{
+		{"", "any!", "", ""},
+		{"settle: shipment", "change", "order cancel!", "order"},
+		{"settle: shipment\n  cancel: acknowledgment", "change cancel!", "order", "order"},
+		{"cancel: shipment", "change order", "cancel!", ""},
+	} {
+		p := openPartner(t, "threepl", waybill.RoleWMS, nil, "  within: 2h", "  within: 2h\n  "+c.rule)
+		for set, want := range map[string]string{
+			swap.Replace(ack("OW", "E", "940")):   c.ack,
+			fmt.Sprintf(interchange, "CK", "0"):   c.final,
+			fmt.Sprintf(interchange, "SH", "2"):   c.open,
+			swap.Replace(ack("OW", "R*5", "940")): "",
+		} {
+			if got := reportsOf(t, translate(t, p, set)); got != want {
+				t.Errorf("%q: it settles %q, want %q, by\n%s", c.rule, got, want, set)
+			}
+		}
+	}
+	if _, err := edi.Manifest().Open(partnerEnv(t, "bigbox", waybill.RoleChannel, nil, "  within: 4h", "  within: 4h\n  cancel: shipment")); err == nil || !strings.Contains(err.Error(), "only a warehouse") {
+		t.Errorf("a customer that confirms cancellations: error %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 	"strings"
 	"time"
@@ -13,33 +14,59 @@ import (
 type AckPolicy struct {
 	Kind string // "997" (also where empty), "999", or "none"
 	TA1  string // "error" (also where empty): when refused or asked for by ISA14; "always"; "never"
-	// Control gives the next ISA13 and GS06 of the acknowledgment. Nil: both are
-	// the received interchange's, as a preview.
-	Control func() (interchange, group int64)
-	Time    time.Time
+	Time time.Time
 }
 
 // Acknowledger writes what is owed for what [Read] hands over: hang its Begin,
-// Message, EndGroup and End into the [Handler]. An acknowledgment is never acknowledged.
+// Message and EndGroup into the [Handler], and its End or Answers. An
+// acknowledgment is never acknowledged. Its control numbers are those of what
+// is answered: whoever sends it gives it his own.
 type Acknowledger struct {
 	ask    func(*Interchange) AckPolicy
 	policy AckPolicy // of the interchange
 	delims Delimiters
-	body   bytes.Buffer // the AK2 loops of the group
-	w      *Writer
-	count  int
-	groups []OutgoingGroup
+	spool  Spool
+	kept   int64            // bytes of whole groups in the spool
+	groups int              // of them
+	w      *Writer          // of the group that is open; nil: none
+	at     *io.OffsetWriter // below w
+	count  int              // segments of its set, ST included
+}
+
+// Spool keeps the answers to the groups of an interchange until it is known
+// whether they are sent. An *os.File is one.
+type Spool interface {
+	io.WriterAt
+	io.ReaderAt
 }
 
 // NewAcknowledger makes one for the interchanges of one reading; policy is
-// asked for each of them.
-func NewAcknowledger(policy func(*Interchange) AckPolicy) *Acknowledger {
-	return &Acknowledger{ask: policy}
+// asked for each of them. The spool is overwritten with each interchange; nil
+// keeps the answers in memory: some twenty bytes for a set.
+func NewAcknowledger(policy func(*Interchange) AckPolicy, spool Spool) *Acknowledger {
+	if spool == nil {
+		spool = &memorySpool{}
+	}
+	return &Acknowledger{ask: policy, spool: spool}
+}
+
+// memorySpool is a [Spool] in memory.
+type memorySpool struct{ bytes []byte }
+
+// WriteAt overwrites what is there, and what follows is lost: nobody reads it.
+func (m *memorySpool) WriteAt(p []byte, at int64) (int, error) {
+	m.bytes = append(m.bytes[:at], p...)
+	return len(p), nil
+}
+
+func (m *memorySpool) ReadAt(p []byte, at int64) (int, error) {
+	return bytes.NewReader(m.bytes).ReadAt(p, at)
 }
 
 // Begin asks for the partner's policy.
 func (a *Acknowledger) Begin(ic *Interchange) error {
 	a.policy = a.ask(ic)
+	a.kept, a.groups, a.w = 0, 0, nil
 	return nil
 }
 
@@ -54,16 +81,53 @@ func (a *Acknowledger) Message(m *Message) error {
 		return nil
 	}
 	if a.w == nil {
-		a.delims = ackDelimiters(m.Group.Interchange)
-		w, err := NewWriter(&a.body, a.delims)
-		if err != nil {
+		if err := a.open(m.Group); err != nil {
 			return err
 		}
-		a.w = w
 	}
-	for _, s := range a.setSegments(m) {
+	if err := a.write(a.setSegments(m)...); err != nil {
+		return fmt.Errorf("acknowledge set %s %s: %w", m.Set, m.Control, err)
+	}
+	return nil
+}
+
+// open begins the answer to a group, over whatever was begun before.
+func (a *Acknowledger) open(g *Group) error {
+	a.delims, a.count = ackDelimiters(g.Interchange), 0
+	a.at = io.NewOffsetWriter(a.spool, a.kept)
+	var err error
+	if a.w, err = NewWriter(a.at, a.delims); err != nil {
+		return err
+	}
+	set, implementation, version := "997", "", ""
+	if a.policy.Kind == "999" {
+		set, implementation = "999", "005010"
+	}
+	if g.Version >= "005010" {
+		version = a.clean(g.Version)
+	}
+	err = a.w.Write(OutgoingGroup{Code: "FA", Sender: a.clean(g.Receiver), Receiver: a.clean(g.Sender), Control: a.control(g.Interchange),
+		Version: ackVersion(a.policy.Kind, g.Version)}.header(a.policy.Time))
+	if err == nil {
+		err = a.write(MakeSegment("ST", set, a.setControl(), implementation), MakeSegment("AK1", a.clean(g.Code), a.clean(g.Control), version))
+	}
+	if err != nil {
+		return fmt.Errorf("acknowledge group %s: %w", g.Control, err)
+	}
+	return nil
+}
+
+// control is the GS06 of the group that is open.
+func (a *Acknowledger) control(ic *Interchange) int64 {
+	return (previewNumber(ic)+int64(a.groups)-1)%ControlMax + 1
+}
+
+func (a *Acknowledger) setControl() string { return fmt.Sprintf("%04d", a.groups+1) }
+
+func (a *Acknowledger) write(segments ...Segment) error {
+	for _, s := range segments {
 		if err := a.w.Write(s); err != nil {
-			return fmt.Errorf("acknowledge set %s %s: %w", m.Set, m.Control, err)
+			return err
 		}
 		a.count++
 	}
@@ -141,18 +205,11 @@ func (a *Acknowledger) EndGroup(g *Group) error {
 	if !a.acknowledges(g) {
 		return nil
 	}
-	if a.w == nil { // no set in it
-		a.delims = ackDelimiters(g.Interchange)
+	if a.w == nil || g.Status == Rejected {
+		if err := a.open(g); err != nil {
+			return err
+		}
 	}
-	ack := OutgoingMessage{Set: "997", Control: fmt.Sprintf("%04d", len(a.groups)+1)}
-	version := ""
-	if g.Version >= "005010" {
-		version = a.clean(g.Version)
-	}
-	if a.policy.Kind == "999" {
-		ack.Set, ack.Implementation = "999", "005010"
-	}
-	ack.Body = []Segment{MakeSegment("AK1", a.clean(g.Code), a.clean(g.Control), version)}
 	accepted := g.SetsAccepted
 	if g.Status == Rejected {
 		accepted = 0
@@ -162,34 +219,39 @@ func (a *Acknowledger) EndGroup(g *Group) error {
 		codes = add(codes, g.Faults[i].Code)
 	}
 	last := MakeSegment("AK9", append([]string{g.Result(), strconv.Itoa(g.Stated), strconv.Itoa(g.Sets), strconv.Itoa(accepted)}, atMost(codes, 5)...)...)
-	if g.Status == Rejected || a.w == nil {
-		ack.Body = append(ack.Body, last)
-	} else {
-		if err := errors.Join(a.w.Write(last), a.w.Flush()); err != nil {
-			return fmt.Errorf("acknowledge group %s: %w", g.Control, err)
-		}
-		ack.Rendered, ack.RenderedCount = a.body.Bytes(), a.count+1
+	err := a.write(last, MakeSegment("SE", strconv.Itoa(a.count+2), a.setControl()))
+	if err == nil {
+		err = errors.Join(a.write(MakeSegment("GE", "1", strconv.FormatInt(a.control(g.Interchange), 10))), a.w.Flush())
 	}
-	a.groups = append(a.groups, OutgoingGroup{Code: "FA", Sender: a.clean(g.Receiver), Receiver: a.clean(g.Sender), Version: ackVersion(a.policy.Kind, g.Version),
-		Messages: []OutgoingMessage{ack}})
-	a.clear()
-	return nil
+	if err != nil {
+		return fmt.Errorf("acknowledge group %s: %w", g.Control, err)
+	}
+	size, err := a.at.Seek(0, io.SeekCurrent)
+	a.kept, a.groups, a.w = a.kept+size, a.groups+1, nil
+	return err
 }
-
-// clear begins the next group with a buffer of its own: the last one's bytes
-// are kept until they are written.
-func (a *Acknowledger) clear() { a.body, a.w, a.count = bytes.Buffer{}, nil, 0 }
 
 // End returns the acknowledgments of an interchange as they go on the wire:
 // none, a TA1, the 997 or 999 of its groups, or both.
 func (a *Acknowledger) End(ic *Interchange) ([][]byte, error) {
-	groups := a.groups
-	a.groups = nil
-	a.clear()
-	if ic.AcksOnly {
-		return nil, nil
-	}
 	var out [][]byte
+	for _, o := range a.Answers(ic) {
+		b, err := o.Bytes()
+		if err != nil {
+			return nil, fmt.Errorf("acknowledge interchange %s: %w", ic.Control, err)
+		}
+		out = append(out, b)
+	}
+	return out, nil
+}
+
+// Answers are the acknowledgments of an interchange before they are written,
+// which has to be done before the next one begins.
+func (a *Acknowledger) Answers(ic *Interchange) []Outgoing {
+	if ic.AcksOnly {
+		return nil
+	}
+	var out []Outgoing
 	if a.wantsTA1(ic) {
 		o := a.answer(ic)
 		o.Acks = []InterchangeAck{{Control: a.clean(ic.Control), Date: a.clean(ic.Date), Time: a.clean(ic.Time), Result: "A", Code: "000"}}
@@ -200,29 +262,14 @@ func (a *Acknowledger) End(ic *Interchange) ([][]byte, error) {
 			o.Acks[0].Result = "R"
 			o.Acks[0].Code = firstRejecting(ic.Faults)
 		}
-		b, err := o.Bytes()
-		if err != nil {
-			return nil, fmt.Errorf("write TA1 for interchange %s: %w", ic.Control, err)
-		}
-		out = append(out, b)
+		out = append(out, o)
 	}
-	if ic.Status == Rejected || len(groups) == 0 {
-		return out, nil
+	if ic.Status == Rejected || a.groups == 0 {
+		return out
 	}
 	o := a.answer(ic)
-	for i := range groups {
-		_, number := a.numbers(ic)
-		groups[i].Control = number
-		if i > 0 && a.policy.Control == nil {
-			groups[i].Control = (number+int64(i)-1)%ControlMax + 1
-		}
-	}
-	o.Groups = groups
-	b, err := o.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("write %s for interchange %s: %w", named(a.policy.Kind, "997"), ic.Control, err)
-	}
-	return append(out, b), nil
+	o.Rendered, o.RenderedGroups = io.NewSectionReader(a.spool, 0, a.kept), a.groups
+	return append(out, o)
 }
 
 func firstRejecting(faults []Fault) string {
@@ -247,9 +294,8 @@ func (a *Acknowledger) wantsTA1(ic *Interchange) bool {
 // answer is the envelope of an acknowledgment: the received one's, turned round.
 func (a *Acknowledger) answer(ic *Interchange) Outgoing {
 	a.delims = ackDelimiters(ic)
-	number, _ := a.numbers(ic)
 	o := Outgoing{SenderQualifier: a.exactly(ic.ReceiverQualifier, "ZZ"), Sender: a.id(ic.Receiver), ReceiverQualifier: a.exactly(ic.SenderQualifier, "ZZ"),
-		Receiver: a.id(ic.Sender), Version: ic.Version, Control: number, Usage: ic.Usage, Time: a.policy.Time, Delimiters: a.delims}
+		Receiver: a.id(ic.Sender), Version: ic.Version, Control: previewNumber(ic), Usage: ic.Usage, Time: a.policy.Time, Delimiters: a.delims}
 	if len(ic.Version) != 5 || !isaValue(12, ic.Version, "") {
 		o.Version = "00401"
 	}
@@ -259,15 +305,13 @@ func (a *Acknowledger) answer(ic *Interchange) Outgoing {
 	return o
 }
 
-func (a *Acknowledger) numbers(ic *Interchange) (interchange, group int64) {
-	if a.policy.Control != nil {
-		return a.policy.Control()
-	}
+// previewNumber is the received control number, in the place of ours.
+func previewNumber(ic *Interchange) int64 {
 	n, ok := number(ic.Control)
 	if !ok || n == 0 {
 		n = 1
 	}
-	return int64(n), int64(n)
+	return int64(n)
 }
 
 func (a *Acknowledger) exactly(qualifier, instead string) string {
@@ -286,7 +330,9 @@ func (a *Acknowledger) id(v string) string {
 // its sender can read them.
 func ackDelimiters(ic *Interchange) Delimiters {
 	d := ic.Delimiters
-	if d.Check() != nil || len(d.Segment) > 1 || d.Segment[0] >= 0x80 || d.Element >= 0x80 || d.Component >= 0x80 || d.Repetition >= 0x80 {
+	separators := string([]byte{d.Element, d.Component, d.Repetition})
+	if d.Check() != nil || len(d.Segment) > 1 || d.Segment[0] >= 0x80 || strings.ContainsAny(separators, "\r\n") ||
+		d.Element >= 0x80 || d.Component >= 0x80 || d.Repetition >= 0x80 {
 		return DefaultDelimiters(ic.Version)
 	}
 	return d

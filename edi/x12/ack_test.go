@@ -36,7 +36,7 @@ var at = time.Date(2026, 9, 21, 14, 13, 0, 0, time.UTC)
 func acknowledge(t *testing.T, file []byte, m x12.Memory, p x12.AckPolicy, rules x12.Rules) (acks []string, taken []string) {
 	t.Helper()
 	p.Time = at
-	a := x12.NewAcknowledger(func(*x12.Interchange) x12.AckPolicy { return p })
+	a := x12.NewAcknowledger(func(*x12.Interchange) x12.AckPolicy { return p }, nil)
 	var sets []string
 	err := x12.Read(bytes.NewReader(file), x12.Options{Memory: m, Rules: func(*x12.Interchange) x12.Rules { return rules }}, x12.Handler{
 		Begin: a.Begin,
@@ -285,10 +285,37 @@ func TestAcknowledge_ByPartnersPolicy(t *testing.T) {
 func TestAcknowledge_NeverAnAcknowledgment(t *testing.T) {
 	for _, name := range []string{"own-997-A.edi", "own-999-R.edi", "own-TA1-accept.edi"} {
 		b := read(t, "testdata/samples/"+name)
-		for _, file := range [][]byte{b, bytes.Replace(b, []byte("IEA*"), []byte("IEA*9"), 1), bytes.Replace(b, []byte("AK9*"), []byte("AK9*?"), 1)} {
+		for _, file := range [][]byte{b, bytes.Replace(b, []byte("IEA*"), []byte("IEA*9"), 1), bytes.Replace(b, []byte("AK9*"), []byte("AK9*?"), 1),
+			bytes.Replace(b, []byte("TA1*"), []byte("TA1*?"), 1)} {
 			if acks, _ := acknowledge(t, file, nil, x12.AckPolicy{TA1: "always"}, x12.Rules{}); len(acks) > 0 {
 				t.Errorf("%s is acknowledged: %q", name, acks)
 			}
+		}
+	}
+}
+
+// TestRead_TA1ThatAnswersNothing: one that can't be understood is a fault, and
+// no answer to anything.
+func TestRead_TA1ThatAnswersNothing(t *testing.T) {
+	for ta1, element := range map[string]int{
+		"TA1*000000001*260914*1203*A*000": 0, "TA1*1*260914*1203*R*025": 0,
+		"TA1": 1, "TA1*ABC*260914*1203*A*000": 1, "TA1*000000001*260914*1203": 4, "TA1*000000001*260914*1203*X*000": 4,
+	} {
+		var got *x12.Interchange
+		err := x12.Read(strings.NewReader(isa+"~"+ta1+"~IEA*0*000000011~"), x12.Options{}, x12.Handler{End: func(ic *x12.Interchange) error {
+			got = ic
+			return nil
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch {
+		case !got.AcksOnly:
+			t.Errorf("%s: the interchange counts as one that is acknowledged", ta1)
+		case element == 0 && (len(got.Faults) > 0 || len(got.Acks) != 1):
+			t.Errorf("%s: faults %v, %d answers; want it taken", ta1, got.Faults, len(got.Acks))
+		case element > 0 && (len(got.Faults) != 1 || got.Faults[0].Element != element || got.Faults[0].Code != "024" || len(got.Acks) != 0):
+			t.Errorf("%s: faults %v, %d answers; want 024 at TA1%02d and none", ta1, got.Faults, len(got.Acks), element)
 		}
 	}
 }

@@ -22,6 +22,10 @@ type Outgoing struct {
 	Delimiters                  Delimiters
 	Acks                        []InterchangeAck // TA1 segments, before the groups
 	Groups                      []OutgoingGroup
+	// Rendered are more groups, as a [Writer] with the same delimiters wrote
+	// them. Nil: none.
+	Rendered       io.Reader
+	RenderedGroups int
 }
 
 // OutgoingGroup is a functional group to be written.
@@ -33,15 +37,11 @@ type OutgoingGroup struct {
 	Messages         []OutgoingMessage
 }
 
-// OutgoingMessage is a transaction set to be written: ST and SE are added. The
-// body is Body, then Rendered: segments that a [Writer] with the delimiters of
-// the interchange wrote already.
+// OutgoingMessage is a transaction set to be written: ST and SE are added.
 type OutgoingMessage struct {
 	Set, Control   string
 	Implementation string // ST03
 	Body           []Segment
-	Rendered       []byte
-	RenderedCount  int
 }
 
 // ControlMax is the highest control number of an interchange or a group; 1
@@ -83,7 +83,12 @@ func (o Outgoing) Write(out io.Writer) error {
 			return fmt.Errorf("write interchange %d: %w", o.Control, err)
 		}
 	}
-	if err := w.Write(MakeSegment("IEA", strconv.Itoa(len(o.Groups)), isa.Element(13))); err != nil {
+	if o.Rendered != nil {
+		if _, err := io.Copy(w.out, o.Rendered); err != nil {
+			return fmt.Errorf("write interchange %d: %w", o.Control, err)
+		}
+	}
+	if err := w.Write(MakeSegment("IEA", strconv.Itoa(len(o.Groups)+o.RenderedGroups), isa.Element(13))); err != nil {
 		return err
 	}
 	return w.Flush()
@@ -117,9 +122,7 @@ func (g OutgoingGroup) write(w *Writer, at time.Time) error {
 	if g.Control < 1 || g.Control > ControlMax {
 		return fmt.Errorf("GS06 %d: want 1 to %d", g.Control, ControlMax)
 	}
-	control := strconv.FormatInt(g.Control, 10)
-	err := w.Write(MakeSegment("GS", g.Code, g.Sender, g.Receiver, at.Format("20060102"), at.Format("1504"), control, "X", g.Version))
-	if err != nil {
+	if err := w.Write(g.header(at)); err != nil {
 		return err
 	}
 	for _, m := range g.Messages {
@@ -127,7 +130,12 @@ func (g OutgoingGroup) write(w *Writer, at time.Time) error {
 			return fmt.Errorf("set %s %s: %w", m.Set, m.Control, err)
 		}
 	}
-	return w.Write(MakeSegment("GE", strconv.Itoa(len(g.Messages)), control))
+	return w.Write(MakeSegment("GE", strconv.Itoa(len(g.Messages)), strconv.FormatInt(g.Control, 10)))
+}
+
+// header is the GS.
+func (g OutgoingGroup) header(at time.Time) Segment {
+	return MakeSegment("GS", g.Code, g.Sender, g.Receiver, at.Format("20060102"), at.Format("1504"), strconv.FormatInt(g.Control, 10), "X", g.Version)
 }
 
 func (m OutgoingMessage) write(w *Writer) error {
@@ -139,8 +147,5 @@ func (m OutgoingMessage) write(w *Writer) error {
 			return err
 		}
 	}
-	if _, err := w.out.Write(m.Rendered); err != nil {
-		return err
-	}
-	return w.Write(MakeSegment("SE", strconv.Itoa(len(m.Body)+m.RenderedCount+2), m.Control))
+	return w.Write(MakeSegment("SE", strconv.Itoa(len(m.Body)+2), m.Control))
 }

@@ -14,6 +14,31 @@ type checker struct {
 	m      *Message
 	stack  []frame
 	at     int // position of the segment, from 1
+	recent [64]foundDef
+}
+
+// foundDef is a definition that was looked for.
+type foundDef struct {
+	schema *Schema
+	def    *segmentDef
+}
+
+// definition is that of a segment in the schema: the same few names come again
+// and again.
+func (c *checker) definition(id string) *segmentDef {
+	h := uint32(len(id))
+	for i := 0; i < len(id) && i < 3; i++ {
+		h = h*31 + uint32(id[i])
+	}
+	f := &c.recent[h%uint32(len(c.recent))]
+	if f.schema == c.schema && f.def.id == id {
+		return f.def
+	}
+	def := c.schema.defs[id]
+	if def != nil {
+		*f = foundDef{c.schema, def}
+	}
+	return def
 }
 
 // frame is a loop that is open: where in it we are, and how often the node there
@@ -31,7 +56,7 @@ func (c *checker) run(s *scanner, schema *Schema, m *Message) {
 	for i := range m.marks {
 		c.at = i + 1
 		seg := m.Segment(i)
-		def := schema.defs[seg.Element(0)]
+		def := c.definition(seg.Element(0))
 		if def == nil || !c.place(def) {
 			c.misplaced(seg, def)
 			continue

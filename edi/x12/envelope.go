@@ -31,7 +31,7 @@ func (s *scanner) beginInterchange(x raw) error {
 		Receiver: strings.TrimRight(f[8], " "), Date: f[9], Time: f[10], Version: f[12], Control: f[13],
 		AckRequested: f[14] == "1", Usage: f[15], Delimiters: h.delims,
 	}
-	s.groups, s.only = numbers{}, true
+	s.groups, s.only, s.answered = numbers{}, true, 0
 	s.startDigest()
 	if s.digest != nil {
 		s.hash(x)
@@ -119,7 +119,7 @@ func (s *scanner) trailer(x raw) error {
 	if strings.TrimSpace(iea.Element(2)) != strings.TrimSpace(s.ic.Control) {
 		s.interchangeFault(ClassControl, "001", "IEA", 2, iea.Element(2), fmt.Sprintf("IEA02 is %q, and ISA13 %q", clip(iea.Element(2)), s.ic.Control))
 	}
-	if s.ic.Groups == 0 && len(s.ic.Acks) == 0 {
+	if s.ic.Groups == 0 && s.answered == 0 {
 		s.interchangeFault(ClassStructure, "022", "IEA", 0, "", "the interchange holds neither a group nor a TA1")
 	}
 	return s.endInterchange()
@@ -141,7 +141,7 @@ func (s *scanner) endInterchange() error {
 		return err
 	}
 	ic := s.ic
-	ic.AcksOnly = s.only && (ic.Groups > 0 || len(ic.Acks) > 0)
+	ic.AcksOnly = s.only && (ic.Groups > 0 || s.answered > 0)
 	if s.digest != nil {
 		s.digest.Sum(ic.Digest[:0])
 		seen := s.o.Memory.Received(ic.Key(), ic.Digest)

@@ -80,6 +80,9 @@ func (m *Message) Segment(i int) Segment {
 	return Segment{text: m.text[k.start:end], ends: m.ends[k.first:beyond], offset: m.Offset + int64(k.offset)}
 }
 
+// Size is how many bytes of the set are in memory.
+func (m *Message) Size() int { return len(m.text) }
+
 // Fits reports whether the whole set is in memory; of one past
 // [MessageBytesMax] only the beginning is.
 func (m *Message) Fits() bool { return !m.large }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 // Reader reads segments one after the other, in memory bounded by
@@ -34,6 +35,7 @@ type raw struct {
 	data   []byte // without terminator; valid until the next call
 	offset int64
 	cut    bool // the file or the interchange ended without a terminator
+	isa    bool // it begins an interchange; the reader has its header
 }
 
 // NewReader reads from in.
@@ -98,7 +100,7 @@ func (r *Reader) place(x raw) {
 		return
 	}
 	switch id := x.data[:min(3, len(x.data))]; {
-	case string(id) == "ISA" && isISA(x.data):
+	case x.isa:
 		r.pos = Position{Interchange: r.pos.Interchange + 1, Segment: 1, Offset: x.offset}
 		r.count = 1
 	case string(id) == "IEA" && (len(x.data) == 3 || x.data[3] == r.delims.Element):
@@ -140,19 +142,65 @@ func (r *Reader) token() (raw, error) {
 			n = bytes.Index(data[scanned:], []byte(r.delims.Segment))
 		}
 		if n >= 0 {
-			return r.take(scanned+n, len(r.delims.Segment), false), nil
-		}
-		if r.eof {
+			end, enough := r.binaryEnd(data, scanned+n)
+			if enough {
+				return r.take(end, len(r.delims.Segment), false), nil
+			}
+		} else if r.eof {
 			return r.take(len(data), 0, true), nil
 		}
 		if len(data) > SegmentBytesMax {
 			return raw{}, r.fail("022", "no segment terminator within the 4 MiB that a segment may have")
 		}
-		scanned = max(0, len(data)-len(r.delims.Segment)+1)
+		if n < 0 {
+			scanned = max(0, len(data)-len(r.delims.Segment)+1)
+		}
 		if err := r.fill(); err != nil {
 			return raw{}, err
 		}
 	}
+}
+
+// binaryEnd is where the segment ends that data begins with and whose first
+// terminator is at end. BIN and BDS say how long their binary data is, and
+// terminators inside it are data; where no terminator follows what they say,
+// they are read like any other segment. enough is false where more has to be
+// read to know.
+func (r *Reader) binaryEnd(data []byte, end int) (at int, enough bool) {
+	from, stated, ok := r.binary(data[:end])
+	at = from + stated
+	switch {
+	case !ok || at <= end || at > SegmentBytesMax:
+		return end, true
+	case len(data) < at+len(r.delims.Segment):
+		return end, r.eof
+	case bytes.HasPrefix(data[at:], []byte(r.delims.Segment)):
+		return at, true
+	}
+	return end, true
+}
+
+// binary is where the binary data of a BIN or BDS begins, and how many bytes it
+// says that it has.
+func (r *Reader) binary(data []byte) (from, stated int, ok bool) {
+	if len(data) < 5 || data[0] != 'B' || data[3] != r.delims.Element {
+		return 0, 0, false
+	}
+	at := 0 // the element with the length
+	switch string(data[:3]) {
+	case "BIN":
+		at = 1
+	case "BDS":
+		at = 2
+	default:
+		return 0, 0, false
+	}
+	fields := bytes.SplitN(data, []byte{r.delims.Element}, at+2)
+	if len(fields) < at+2 {
+		return 0, 0, false
+	}
+	stated, ok = number(string(fields[at]))
+	return len(data) - len(fields[at+1]), stated, ok
 }
 
 // take consumes n bytes and the terminator after them.
@@ -161,7 +209,9 @@ func (r *Reader) take(n, terminator int, cut bool) raw {
 	x := raw{data: data, offset: r.base + int64(r.start), cut: cut}
 	r.start += n + terminator
 	if r.broken && (bytes.IndexByte(data, '\n') >= 0 || bytes.IndexByte(data, '\r') >= 0) {
-		x = r.unwrap(x, terminator)
+		if _, _, binary := r.binary(data); !binary {
+			x = r.unwrap(x, terminator)
+		}
 	}
 	if cut {
 		x.data = bytes.TrimRight(x.data, " \t\x1a\x00")
@@ -194,7 +244,10 @@ func isISA(data []byte) bool {
 }
 
 // startsISA reports whether an interchange begins here; it wants four bytes.
-func (r *Reader) startsISA() bool { return isISA(r.buf[r.start:]) }
+func (r *Reader) startsISA() bool {
+	data := r.buf[r.start:]
+	return isISA(data) && !(r.inside && data[3] == r.delims.Segment[0]) // a segment of that name and nothing else begins none
+}
 
 // header reads an ISA, whatever came before it.
 func (r *Reader) header() (raw, error) {
@@ -210,7 +263,7 @@ func (r *Reader) header() (raw, error) {
 		if !ok {
 			return raw{}, r.fail("", "the ISA has no sixteen elements, so that its delimiters are unknown: the file can't be read")
 		}
-		x := raw{offset: r.base + int64(r.start)}
+		x := raw{offset: r.base + int64(r.start), isa: true}
 		r.start += h.length
 		r.isa, r.delims, r.inside = h, h.delims, true
 		r.flat = r.flat[:0]
@@ -276,8 +329,8 @@ func (r *Reader) filler(c byte) bool {
 	switch c {
 	case ' ', '\t', '\r', '\n':
 		return true // before a segment's name a terminator ends an empty segment
-	case 0x1a:
-		return !r.inside
+	case 0x1a, 0:
+		return !r.inside // the end of a file in old systems, and what fills its last block
 	}
 	return false
 }
@@ -285,9 +338,37 @@ func (r *Reader) filler(c byte) bool {
 func (r *Reader) junk() error {
 	text := r.buf[r.start:min(len(r.buf), r.start+24)]
 	if r.pos.Interchange == 0 {
-		return r.fail("", "the file does not begin with ISA but with "+quote(text)+": it is no X12")
+		return r.fail("", "the file does not begin with ISA but with "+quote(text)+": "+foreign(text))
 	}
 	return r.fail("022", "after the end of an interchange, "+quote(text)+" is neither another one nor the end of the file")
+}
+
+// foreign says what a file is that does not begin with ISA, and what to do.
+func foreign(text []byte) string {
+	starts := func(prefixes ...string) bool {
+		return slices.ContainsFunc(prefixes, func(p string) bool { return bytes.HasPrefix(text, []byte(p)) })
+	}
+	switch {
+	case starts("\xff\xfe", "\xfe\xff", "I\x00S\x00", "\x00I\x00S"):
+		return "it is UTF-16; have it sent with one byte for a character"
+	case starts("\xc9\xe2\xc1"):
+		return "it is EBCDIC; have it translated to ASCII on its way"
+	case starts("\x1f\x8b", "PK\x03\x04", "BZh", "\x1f\x9d"):
+		return "it is compressed; have it unpacked on its way"
+	case starts("STX="):
+		return "it is TRADACOMS, which is not supported"
+	case starts("<"):
+		return "it is HTML or XML, perhaps the error page of a server, and no X12"
+	case starts("isa", "Isa"):
+		return "the names of its segments are in small letters, which no X12 has"
+	case starts("GS", "ST") && len(text) > 2 && !badDelimiter(text[2]):
+		return "the ISA is missing, so that its sender is unknown; have it sent again, whole"
+	case starts("UNA", "UNB", "UNG", "UNH"):
+		return "it is EDIFACT, which is not supported yet"
+	case starts("ISA"):
+		return "what follows ISA is no separator"
+	}
+	return "it is no X12"
 }
 
 func quote(b []byte) string {

@@ -52,6 +52,7 @@ func TestReader_TakesTheOdditiesOfRealFiles(t *testing.T) {
 		"wrapped in the ISA":             plain[:80] + "\n" + plain[80:],
 		"no terminator at the end":       strings.TrimSuffix(plain, "~"),
 		"control-Z at the end":           plain + "\r\n\x1a",
+		"a block filled with NUL":        plain + "\x00\x00\x00\x00\x00",
 		"empty segments":                 strings.ReplaceAll(plain, "~", "~~"),
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -100,21 +101,53 @@ func TestReader_TakesInterchangesWithDifferentDelimiters(t *testing.T) {
 
 func TestReader_RefusesWithPosition(t *testing.T) {
 	for name, c := range map[string]struct{ file, want string }{
-		"HTML":               {"<html><body>404</body></html>", `the file does not begin with ISA but with "<html><body>404</body></"`},
-		"UTF-16":             {"\xff\xfeI\x00S\x00A\x00", `the file does not begin with ISA but with "..I.S.A."`},
-		"short ISA":          {"ISA*00*          *00*          *ZZ*ACME~GS*PO*A*B~", "the ISA has no sixteen elements"},
-		"junk behind":        {isa + "~IEA*0*000000011~HELLO", `after the end of an interchange, "HELLO" is neither another one nor the end of the file at interchange 1, segment 2 (byte 122)`},
-		"blank terminator":   {isa + " GS*PO IEA*1*1 ", `segment terminator " "`},
-		"equal delimiters":   {strings.TrimSuffix(isa, ">") + "*~GS*PO~", "are not distinct"},
-		"cut in a segment":   {isa + "~GS*PO*A*B~ST*850*00", "the file ends inside a segment at interchange 1, group 1, message 1, segment 1"},
-		"endless segment":    {isa + "~GS*" + strings.Repeat("x", x12.SegmentBytesMax+1<<17), "no segment terminator within the 4 MiB"},
-		"nothing but an ISA": {"ISA", "does not begin with ISA"},
+		"HTML":                {"<html><body>404</body></html>", `the file does not begin with ISA but with "<html><body>404</body></"`},
+		"UTF-16":              {"\xff\xfeI\x00S\x00A\x00", `the file does not begin with ISA but with "..I.S.A.": it is UTF-16`},
+		"UTF-16 without mark": {"I\x00S\x00A\x00*\x00", "it is UTF-16"},
+		"EBCDIC":              {"\xc9\xe2\xc1\x5c\xf0\xf0", "it is EBCDIC"},
+		"gzip":                {"\x1f\x8b\x08\x00", "it is compressed"},
+		"ZIP":                 {"PK\x03\x04\x14", "it is compressed"},
+		"small letters":       {strings.ToLower(isa) + "~gs*po~", "in small letters"},
+		"no ISA":              {"GS*PO*A*B~ST*850*0001~", "the ISA is missing"},
+		"EDIFACT":             {"UNB+UNOA:1+A+B'", "it is EDIFACT"},
+		"TRADACOMS":           {"STX=ANA:1+A+B'", "it is TRADACOMS"},
+		"blank separators":    {strings.ReplaceAll(isa, "*", " ") + "~", "what follows ISA is no separator"},
+		"short ISA":           {"ISA*00*          *00*          *ZZ*ACME~GS*PO*A*B~", "the ISA has no sixteen elements"},
+		"junk behind":         {isa + "~IEA*0*000000011~HELLO", `after the end of an interchange, "HELLO" is neither another one nor the end of the file at interchange 1, segment 2 (byte 122)`},
+		"blank terminator":    {isa + " GS*PO IEA*1*1 ", `segment terminator " "`},
+		"equal delimiters":    {strings.TrimSuffix(isa, ">") + "*~GS*PO~", "are not distinct"},
+		"cut in a segment":    {isa + "~GS*PO*A*B~ST*850*00", "the file ends inside a segment at interchange 1, group 1, message 1, segment 1"},
+		"endless segment":     {isa + "~GS*" + strings.Repeat("x", x12.SegmentBytesMax+1<<17), "no segment terminator within the 4 MiB"},
+		"nothing but an ISA":  {"ISA", "does not begin with ISA"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := segments(strings.NewReader(c.file))
 			var syntax *x12.SyntaxError
 			if !errors.As(err, &syntax) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want a SyntaxError with %q", err, c.want)
+			}
+		})
+	}
+}
+
+// TestReader_TakesBinaryDataWhole: delimiters and line breaks inside what BIN
+// and BDS state the length of are data; a length that does not fit is no length.
+func TestReader_TakesBinaryDataWhole(t *testing.T) {
+	for name, c := range map[string]struct{ segment, want string }{
+		"BIN":            {"BIN*12*ab~c\n*ef\r\x00gh", "BIN|12|ab~c\n|ef\r\x00gh\n"},
+		"BDS":            {"BDS*ASC*5*a~b~c", "BDS|ASC|5|a~b~c\n"},
+		"without marks":  {"BIN*3*abc", "BIN|3|abc\n"},
+		"wrong length":   {"BIN*9*abc", "BIN|9|abc\n"},
+		"no length":      {"BIN*X*abc", "BIN|X|abc\n"},
+		"no such length": {"BIN*999999999*abc", "BIN|999999999|abc\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := isa + "~\nGS*PO~\n" + c.segment + "~\nGE*1*1~\nIEA*1*1~\n"
+			for _, in := range []io.Reader{strings.NewReader(file), iotest.OneByteReader(strings.NewReader(file))} {
+				got, err := segments(in)
+				if err != nil || !strings.Contains(got, "GS|PO\n"+c.want+"GE|1|1\n") {
+					t.Errorf("error %v, want %q in\n%q", err, c.want, got)
+				}
 			}
 		})
 	}
@@ -239,7 +272,7 @@ func corpus(f *testing.F) {
 func FuzzRead(f *testing.F) {
 	corpus(f)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		acks := x12.NewAcknowledger(func(*x12.Interchange) x12.AckPolicy { return x12.AckPolicy{TA1: "always"} })
+		acks := x12.NewAcknowledger(func(*x12.Interchange) x12.AckPolicy { return x12.AckPolicy{TA1: "always"} }, nil)
 		err := x12.Read(bytes.NewReader(b), x12.Options{}, x12.Handler{
 			Begin: acks.Begin,
 			Message: func(m *x12.Message) error {

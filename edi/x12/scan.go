@@ -81,6 +81,7 @@ type scanner struct {
 	groups              numbers // GS06 of the interchange
 	sets                numbers // ST02 of the group
 	only                bool    // every group so far holds acknowledgments
+	answered            int     // TA1 segments of the interchange
 	digest              hash.Hash
 	check               checker
 }
@@ -121,15 +122,16 @@ func named(code, instead string) string {
 func (s *scanner) segment(x raw) error {
 	s.ends = split(s.ends[:0], x.data, s.r.delims.Element)
 	id := x.data[:s.ends[0]]
-	if s.digest != nil && string(id) != "ISA" {
+	if s.digest != nil && !x.isa {
 		s.hash(x)
 	}
 	if x.cut && string(id) != "IEA" {
 		return s.cutOff(x)
 	}
-	switch string(id) {
-	case "ISA":
+	if x.isa {
 		return s.beginInterchange(x)
+	}
+	switch string(id) {
 	case "IEA":
 		return s.trailer(x)
 	case "GS":
@@ -152,12 +154,30 @@ func (s *scanner) segment(x raw) error {
 			s.stray("TA1", "a TA1 stands before the groups, not inside one")
 			return nil
 		}
-		s.ic.Acks = append(s.ic.Acks, readTA1(s.fields(x)))
+		s.interchangeAck(s.fields(x))
 	case "ISB", "ISE": // deferred delivery: between VANs
 	default:
 		s.stray(clip(latin(string(id))), fmt.Sprintf("segment %q stands outside of a transaction set", clip(string(id))))
 	}
 	return nil
+}
+
+// interchangeAck takes a TA1 in. One that can't be understood answers nothing.
+func (s *scanner) interchangeAck(ta1 Segment) {
+	s.answered++
+	a := readTA1(ta1)
+	n := 0
+	switch {
+	case !digits(a.Control) || len(a.Control) > 9:
+		n = 1
+	case a.Result != "A" && a.Result != "E" && a.Result != "R":
+		n = 4
+	}
+	if n > 0 {
+		s.interchangeFault(ClassStructure, "024", "TA1", n, ta1.Element(n), fmt.Sprintf("TA1%02d is %q: the TA1 does not say what it answers, or how", n, clip(ta1.Element(n))))
+		return
+	}
+	s.ic.Acks = append(s.ic.Acks, a)
 }
 
 // fields is a segment for keeping.

@@ -90,6 +90,9 @@ var (
 	flightGauge     = desc("requests_under_way", "Requests to the system without an answer yet.", "system")
 	eventsGauge     = desc("events_open", "Events that are undecided, in limbo or quarantined.", "state")
 	oldestGauge     = desc("oldest_ready_seconds", "Age of the oldest delivery that could go now.")
+	shardsGauge     = desc("replica_shards", "Shards that a replica decides and sends for, of 1,024.", "replica")
+	leaseGauge      = desc("replica_lease_seconds", "What is left of a replica's lease; below 0: it has run out.", "replica")
+	leadsGauge      = desc("replica_leads", "1 for the replica that does what is done once for all.", "replica")
 	exceptionsGauge = desc("exceptions_open", "Open exceptions, by cause.", "cause")
 )
 
@@ -148,6 +151,11 @@ func gauges(ch chan<- prometheus.Metric, st engine.Status) {
 		set(breakerGauge, truth(s.Breaker == "open"), s.Name)
 		set(pausedGauge, truth(s.Paused != ""), s.Name)
 		set(flightGauge, float64(s.UnderWay), s.Name)
+	}
+	for _, r := range st.Replicas {
+		set(shardsGauge, float64(r.Shards), r.Name)
+		set(leaseGauge, r.Lease.Seconds(), r.Name)
+		set(leadsGauge, truth(r.Steward), r.Name)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/http"
 
+	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/lane"
 )
 
@@ -44,6 +45,24 @@ type status struct {
 	Quarantined int            `json:"quarantined"`
 	OldestReady float64        `json:"oldest_ready_s"`
 	Quiescent   bool           `json:"quiescent"`
+	Replicas    []replica      `json:"replicas,omitzero"` // that share the database; none where it is one process's own
+}
+
+// replica is one of several processes on a database.
+type replica struct {
+	Name   string  `json:"name"`
+	Leads  bool    `json:"leads"`   // it does what is done once for all: asks, picks up, replays
+	Shards int     `json:"shards"`  // of 1,024: it decides and sends for their orders
+	LeaseS float64 `json:"lease_s"` // what is left of its lease, by the database's clock; below 0: it has run out
+}
+
+// replicasOf lists who shares the database.
+func replicasOf(st *engine.Status) []replica {
+	var out []replica
+	for _, r := range st.Replicas {
+		out = append(out, replica{Name: r.Name, Leads: r.Steward, Shards: r.Shards, LeaseS: float64(r.Lease.Milliseconds()) / 1000})
+	}
+	return out
 }
 
 type deliveryCounts struct {
@@ -66,6 +85,6 @@ func (a *API) status(c *call) error {
 		Deliveries: deliveryCounts{Ready: n[lane.Ready], InFlight: n[lane.InFlight], InDoubt: n[lane.InDoubt],
 			Waiting: n[lane.Waiting], Parked: n[lane.Parked]},
 		Undecided: st.Undecided, Limbo: st.Limbo, Quarantined: st.Quarantine,
-		OldestReady: float64(st.Oldest.Milliseconds()) / 1000, Quiescent: st.Quiescent,
+		OldestReady: float64(st.Oldest.Milliseconds()) / 1000, Quiescent: st.Quiescent, Replicas: replicasOf(&st),
 	})
 }

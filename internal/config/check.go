@@ -124,6 +124,49 @@ func (k *checker) database() {
 	case k.c.Database.URL != defaultDatabase:
 		k.wrong("database.url", "the file of the embedded database has one name", "write "+defaultDatabase+"; --data says in which directory it is")
 	}
+	k.replicas()
+}
+
+// replicas checks how several processes work together. What only one of them
+// can do at a time keeps the orders together.
+func (k *checker) replicas() {
+	const path = "database.replicas"
+	switch k.c.Database.Replicas {
+	case Standby:
+		return
+	case Divided:
+	default:
+		k.wrong(path, fmt.Sprintf("there is no way of working called %q", k.c.Database.Replicas),
+			oneOf(string(k.c.Database.Replicas), []string{string(Standby), string(Divided)}))
+		return
+	}
+	if !k.c.Database.Server() {
+		k.wrong(path, "the embedded database belongs to one process", "leave it out, or name a PostgreSQL server in database.url")
+	}
+	if needs := k.c.together(); needs != "" {
+		k.wrong(path, "the orders can't be divided: "+needs, "write "+string(Standby)+": one replica decides and sends, the others stand by")
+	}
+}
+
+// together says what of the configuration only one replica can do for all
+// orders; empty where nothing is.
+func (c *Config) together() string {
+	for _, name := range c.SystemNames() {
+		switch s := c.Systems[name]; {
+		case s.Mode == Off:
+		case s.Described.Of(c.registry[s.Connector]).Numbered:
+			return "system " + name + " takes documents under control numbers, which are given one after the other"
+		case len(s.Identity) > 0:
+			return "system " + name + " has identity, and its mappings are known to one replica at a time"
+		}
+	}
+	switch {
+	case len(c.Ownership) > 0:
+		return "ownership judges each value against the one before it"
+	case c.Policy.HoldsDuplicates():
+		return "policy.duplicate_po compares orders with each other"
+	}
+	return ""
 }
 
 // server checks the address of a PostgreSQL server. The URL is not repeated: it

@@ -64,7 +64,17 @@ type Database struct {
 	URL      string
 	Path     string        // the file of the embedded database, in the data directory; empty: a server's
 	Password secret.Secret // of a server's user; zero: the URL's other means, or none
+	Replicas Replicas      // how several processes on a server's database work together
 }
+
+// Replicas says how several processes on one database work together.
+type Replicas string
+
+// The ways in which replicas work together.
+const (
+	Standby Replicas = "standby" // one decides and sends; the others take messages and commands in and stand by
+	Divided Replicas = "divided" // each decides and sends for its part of the orders
+)
 
 // Server reports whether the database is a PostgreSQL server's.
 func (d Database) Server() bool { return d.Path == "" }

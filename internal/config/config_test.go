@@ -23,12 +23,13 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expectations in testdata")
 
-// registry has the two connectors that the package knows by name, and one with
-// settings.
+// registry has the two connectors that the package knows by name, one that
+// numbers its documents, and one with settings.
 func registry(t testing.TB) connector.Registry {
 	t.Helper()
 	r, err := connector.NewRegistry(
 		connector.Manifest{Name: "contract", Roles: waybill.Roles(), KeepsOrder: true},
+		connector.Manifest{Name: "numbers", Roles: []waybill.Role{waybill.RoleWMS}, Numbered: true},
 		connector.Manifest{Name: "orders", Roles: []waybill.Role{waybill.RoleChannel}, NoChannelDocuments: true},
 		connector.Manifest{Name: "storefront", Roles: []waybill.Role{waybill.RoleChannel}, Settings: []connector.Setting{
 			{Name: "api_version", Doc: "the version of the storefront's API", Default: "2026-04"},

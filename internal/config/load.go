@@ -123,6 +123,7 @@ func (c *Config) loadDatabase(s *section) {
 		c.Database.Path = path
 	}
 	c.Database.Password = s.secret("password")
+	c.Database.Replicas = Replicas(s.text("replicas", string(Standby)))
 	s.close()
 }
 

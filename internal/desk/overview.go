@@ -33,7 +33,7 @@ func (d *Desk) Counts(ctx context.Context) (tower.Counts, error) {
 	if err != nil {
 		return tower.Counts{}, err
 	}
-	c := tower.Counts{Exceptions: open.count}
+	c := tower.Counts{Exceptions: open.count, EDI: len(d.partners()) > 0}
 	for status, n := range orders {
 		if status != waybill.StatusInvoiced && status != waybill.StatusCancelled {
 			c.Orders += n

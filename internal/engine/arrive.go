@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/exception"
@@ -20,6 +21,9 @@ type Kept struct {
 	Duplicate bool  // it was known
 	Conflict  bool  // it was known with another body; nothing is stored
 	Status    ledger.MessageStatus
+	// ReceivedAt is when the message came that is kept: of a known one, the first
+	// time.
+	ReceivedAt time.Time
 }
 
 // The events of messages that say nothing else.
@@ -141,7 +145,7 @@ func (b *batch) name(ctx context.Context, a *arrival) error {
 func (a *arrival) apply(ctx context.Context, b *batch) error {
 	if k := a.known; k != nil {
 		b.e.stats.Duplicates.Add(1)
-		kept := Kept{Message: k.ID, Event: k.FirstEvent, Duplicate: true, Status: k.Status,
+		kept := Kept{Message: k.ID, Event: k.FirstEvent, Duplicate: true, Status: k.Status, ReceivedAt: k.ReceivedAt,
 			Conflict: k.SHA256 != a.message.SHA256}
 		if kept.Conflict {
 			if err := b.conflict(ctx, a, k); err != nil {
@@ -162,7 +166,7 @@ func (a *arrival) apply(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
-	kept := Kept{Message: a.message.ID, Event: a.first, Status: a.message.Status}
+	kept := Kept{Message: a.message.ID, Event: a.first, Status: a.message.Status, ReceivedAt: a.message.ReceivedAt}
 	b.after = append(b.after, func() { a.reply <- keptOrError{kept: kept} })
 	return nil
 }

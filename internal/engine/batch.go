@@ -326,7 +326,10 @@ func (b *batch) recordAs(id int64, f *flow, ev *waybill.Event, message int64) *l
 		row.Shard = b.e.homeless(ledger.ShardOf(process.Tag(ev.Source+"/"+ev.Subject, b.e.policy)))
 	}
 	if s := b.e.share; s != nil {
-		s.newest[row.Shard] = max(s.newest[row.Shard], id)
+		s.newest = max(s.newest, id)
+		if id >= b.e.nextID { // it is of another block: ids from now on are above it
+			b.e.nextID, b.e.lastID = 0, 0
+		}
 	}
 	ev.ID, ev.RecordedAt = eventID(id), b.now
 	b.events = append(b.events, row)

@@ -64,11 +64,8 @@ func (e *Engine) Do(ctx context.Context, c Command) error {
 	if err != nil {
 		return err
 	}
-	var there *passedOn
-	if errors.As(said, &there) {
-		return e.awaitAnswer(ctx, there.task)
-	}
-	return said
+	_, err = e.answerThere(ctx, said)
+	return err
 }
 
 func (c *command) fail(err error) { c.reply <- err }

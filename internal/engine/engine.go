@@ -71,6 +71,9 @@ type Options struct {
 	// several work on one database that can be shared; 0: this one owns it all.
 	Lease   time.Duration
 	Replica string
+	// Divided gives every replica its part of the shards; false: one has all of
+	// them, and the others take messages and commands in and stand by.
+	Divided bool
 	Log     *slog.Logger
 
 	Now    func() time.Time // the clock; UTC
@@ -179,7 +182,7 @@ func New(opt Options) *Engine {
 		aside: map[int64]string{}, broken: map[int64]string{}, gone: make(chan struct{}),
 	}
 	if db, ok := opt.Store.(store.Shared); ok && opt.Lease > 0 {
-		e.share = newShare(db, opt.Replica, opt.Lease)
+		e.share = newShare(db, opt.Replica, opt.Lease, opt.Divided)
 	}
 	for _, s := range opt.Systems {
 		e.addTarget(s)

@@ -27,6 +27,9 @@ const (
 	taskClear   = "clear"
 	taskAudit   = "audit"
 	taskTarget  = "target" // a replica paused a system, or may go on with it
+	taskReread  = "reread" // a message that was read again
+	taskMap     = "map"    // a change of what references mean
+	taskClaim   = "claim"  // a change of settings that one gets
 	taskTouch   = "touch"  // a customer, an item or a payment changed: look at your own orders
 )
 
@@ -94,17 +97,24 @@ func (b *batch) handEvent(ctx context.Context, a *arrival, i int, shard int) err
 		h.Announced = a.announced
 		b.unalias(a.announced)
 	}
-	if ev.Data == nil && ev.Body != nil {
-		data, err := waybill.Marshal(ev.Body)
-		if err != nil {
-			return fmt.Errorf("hand %s of %s over: %w", ev.Type, ev.Source, err)
-		}
-		ev.Data = data
+	if err := written(&ev); err != nil {
+		return err
 	}
 	ev.ID = ""
 	h.Event = ev
 	_, err := b.hand(ctx, shard, taskEvent, &h)
 	return err
+}
+
+// written makes an event's data what its body says, where it has none yet.
+func written(ev *waybill.Event) (err error) {
+	if ev.Data != nil || ev.Body == nil {
+		return nil
+	}
+	if ev.Data, err = waybill.Marshal(ev.Body); err != nil {
+		return fmt.Errorf("write %s of %s for another replica: %w", ev.Type, ev.Source, err)
+	}
+	return nil
 }
 
 // unalias takes an alias back: the event goes on to another shard.
@@ -208,6 +218,19 @@ func (h *handed) apply(ctx context.Context, b *batch) error {
 		return undone(h, func(v *handedOwn) error { return b.ownAs(ctx, v) })
 	case taskCommand:
 		return undone(h, func(v *Command) error { return b.commandAs(ctx, h.task.ID, *v) })
+	case taskReread:
+		return undone(h, func(v *Reread) error { return b.answer(h.task.ID, reply{}, b.rereadAll(ctx, v)) })
+	case taskClaim:
+		return undone(h, func(v *Claim) error { return b.answer(h.task.ID, reply{}, b.claim(ctx, v)) })
+	case taskMap:
+		return undone(h, func(v *Remap) error {
+			out := &Mapped{}
+			if err := b.remap(ctx, v, out); err != nil {
+				return b.answer(h.task.ID, reply{}, err)
+			}
+			b.next = append(b.next, func() error { return b.answer(h.task.ID, reply{Mapped: out}, nil) }) // it is filled by then
+			return nil
+		})
 	case taskRaise:
 		return undone(h, func(v *exception.Exception) error { return b.raise(ctx, nil, *v) })
 	case taskClear:
@@ -235,11 +258,12 @@ func undone[T any](h *handed, do func(*T) error) error {
 	return do(&v)
 }
 
-// event takes a handed fact in, under the id that its sender was told where the
-// shard's chain has not gone past it.
+// event takes a handed fact in, under the id that its sender was told where no
+// chain here has gone past it: in which shard it ends is only known once it is
+// folded.
 func (h *handed) event(ctx context.Context, b *batch, v *handedEvent) error {
 	id := v.Announced
-	if s := b.e.share; id == 0 || id <= s.newest[h.task.Shard] {
+	if id == 0 || id <= b.e.share.newest {
 		var err error
 		if id, err = b.e.id(ctx); err != nil {
 			return err
@@ -247,8 +271,6 @@ func (h *handed) event(ctx context.Context, b *batch, v *handedEvent) error {
 		if v.Announced != 0 {
 			b.over.Aliases = append(b.over.Aliases, store.Alias{ID: v.Announced, Event: id, Shard: h.task.Shard})
 		}
-	} else if b.e.nextID <= id {
-		b.e.nextID, b.e.lastID = 0, 0 // ids from now on are above it
 	}
 	ev := v.Event
 	ev.ID = eventID(id)

@@ -168,10 +168,11 @@ func (e *Engine) loadTarget(ctx context.Context, t *target) error {
 func (b *batch) keepTarget(t *target) error {
 	state := targetState{Paused: t.paused, Generation: t.generation, Head: t.head, Control: t.control}
 	if b.e.share != nil {
+		changed := t.paused != t.saidPause
 		if err := b.tellTarget(t, state); err != nil || !b.e.owns(steward) {
 			return err
 		}
-		b.over.Wake = true
+		b.over.Wake = b.over.Wake || changed
 	}
 	text, err := json.Marshal(state)
 	if err != nil {

@@ -105,7 +105,7 @@ func (b *batch) reported(ctx context.Context, source string, r *waybill.Document
 				if d.Target != source || !d.Attempted() || d.State == lane.Cancelled {
 					continue
 				}
-				if r.Control != 0 && d.Ref != name || r.Control == 0 && (d.Kind != r.Kind || d.State.Settled()) {
+				if r.Control != 0 && (d.Ref != name || r.Kind != "" && d.Kind != r.Kind) || r.Control == 0 && (d.Kind != r.Kind || d.State.Settled()) {
 					continue
 				}
 				if best == nil || r.Control == 0 && d.ID < best.ID || r.Control != 0 && d.ID > best.ID { // numbers come round: the newest
@@ -129,6 +129,8 @@ func reportNames(r *waybill.DocumentReport) string {
 	switch {
 	case r.Key != "":
 		return "key " + r.Key
+	case r.Control != 0 && r.Kind != "":
+		return "kind " + string(r.Kind) + " and control number " + controlText(r.Control)
 	case r.Control != 0:
 		return "control number " + controlText(r.Control)
 	}

@@ -224,7 +224,7 @@ func (b *batch) rewound(t *target, d *lane.Delivery, r waybill.Receipt) string {
 // keepHeads keeps how far the journals of the targets are known.
 func (b *batch) keepHeads() error {
 	for _, t := range b.e.order {
-		if !t.headMoved || b.e.share != nil && b.now.Sub(t.headKept) < headEvery {
+		if !t.headMoved || b.e.divided() && b.now.Sub(t.headKept) < headEvery {
 			continue
 		}
 		t.headMoved, t.headKept = false, b.now

@@ -47,7 +47,7 @@ func (r *recent) add(m *ledger.Message) {
 		r.now, r.before = map[messageKey]*ledger.Message{}, r.now
 	}
 	r.now[messageKey{m.Source, m.DedupeID}] = &ledger.Message{ID: m.ID, Source: m.Source, DedupeID: m.DedupeID,
-		Status: m.Status, SHA256: m.SHA256, FirstEvent: m.FirstEvent, Events: m.Events}
+		Status: m.Status, ReceivedAt: m.ReceivedAt, SHA256: m.SHA256, FirstEvent: m.FirstEvent, Events: m.Events}
 }
 
 // forget drops everything: after a commit that failed, what was remembered may

@@ -10,7 +10,6 @@ import (
 	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/exception"
 	"github.com/waybillhq/waybill/internal/identity"
-	"github.com/waybillhq/waybill/internal/ledger"
 )
 
 // RemapMax bounds the mappings of one [Remap], and so its commit.
@@ -51,12 +50,22 @@ func (e *Engine) Map(ctx context.Context, r Remap) (Mapped, error) {
 	if err != nil {
 		return Mapped{}, err
 	}
-	return said.mapped, said.err
+	if said.err == nil {
+		return said.mapped, nil
+	}
+	there, err := e.answerThere(ctx, said.err)
+	if err != nil || there.Mapped == nil {
+		return Mapped{}, err
+	}
+	return *there.Mapped, nil
 }
 
 func (r *remapping) fail(err error) { r.reply <- mappedOrError{err: err} }
 
 func (r *remapping) apply(ctx context.Context, b *batch) error {
+	if gone, err := b.passOn(ctx, taskMap, &r.Remap, func(err error) { r.reply <- mappedOrError{err: err} }); gone || err != nil {
+		return err
+	}
 	out := &Mapped{}
 	err := b.remap(ctx, &r.Remap, out)
 	var wrong *waybill.Error
@@ -114,11 +123,8 @@ func (b *batch) remap(ctx context.Context, r *Remap, out *Mapped) error {
 
 // canRemap says what is wrong with a change, before anything is changed.
 func (b *batch) canRemap(r *Remap) error {
-	for shard := range ledger.ShardCount { // what waits is in any shard, and every replica has the mappings in memory
-		if !b.e.owns(shard) {
-			return refuse("several_replicas", "mappings can't be changed while several replicas share the database",
-				"stop all but one, map, and start them again")
-		}
+	if !b.e.ownsAll() { // what waits is in any shard, and every replica has the mappings in memory
+		return errSeveral("mappings can't be changed")
 	}
 	if len(r.Add)+len(r.Remove) > RemapMax {
 		return refuse("too_many", fmt.Sprintf("%d mappings at once", len(r.Add)+len(r.Remove)), fmt.Sprintf("at most %d", RemapMax))

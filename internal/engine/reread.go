@@ -2,10 +2,10 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/waybillhq/waybill"
-	"github.com/waybillhq/waybill/internal/audit"
 	"github.com/waybillhq/waybill/internal/ledger"
 	"github.com/waybillhq/waybill/internal/store"
 )
@@ -55,12 +55,34 @@ func (e *Engine) ask(ctx context.Context, in input, reply <-chan error) error {
 	if err != nil {
 		return err
 	}
-	return said
+	_, err = e.answerThere(ctx, said)
+	return err
 }
 
 func (r *rereading) fail(err error) { r.reply <- err }
 
 func (r *rereading) apply(ctx context.Context, b *batch) error {
+	for i := range r.Changes {
+		if err := written(&r.Changes[i].Event); err != nil {
+			return err
+		}
+	}
+	if gone, err := b.passOn(ctx, taskReread, &r.Reread, func(err error) { r.reply <- err }); gone || err != nil {
+		return err
+	}
+	err := b.rereadAll(ctx, &r.Reread)
+	if no := (*waybill.Error)(nil); err != nil && !errors.As(err, &no) {
+		return err
+	}
+	b.after = append(b.after, func() { r.reply <- err })
+	return nil
+}
+
+// rereadAll brings what a message says now into force.
+func (b *batch) rereadAll(ctx context.Context, r *Reread) error {
+	if !b.e.ownsAll() {
+		return errSeveral("messages can't be read again")
+	}
 	m, err := b.e.store.Message(ctx, r.Message)
 	if err != nil {
 		return fmt.Errorf("read message %d again: %w", r.Message, err)
@@ -80,7 +102,6 @@ func (r *rereading) apply(ctx context.Context, b *batch) error {
 			return err
 		}
 	}
-	b.after = append(b.after, func() { r.reply <- nil })
 	return nil
 }
 
@@ -148,30 +169,3 @@ func (b *batch) reread(ctx context.Context, a *arrival, i int, c *Change) error 
 // Folds reports whether a flow of this installation takes an event in, where
 // the event names one.
 func Folds(ev *waybill.Event) bool { return ev.Ref != "" && folded(ev) }
-
-type remembered struct {
-	name, value string
-	entry       *audit.Entry
-	reply       chan<- error
-}
-
-// Remember keeps a small value under a name, as [store.Store] reads settings.
-// entry, where there is one, goes into the audit log in the same commit.
-func (e *Engine) Remember(ctx context.Context, name, value string, entry *audit.Entry) error {
-	reply := make(chan error, 1)
-	return e.ask(ctx, &remembered{name: name, value: value, entry: entry, reply: reply}, reply)
-}
-
-func (r *remembered) fail(err error) { r.reply <- err }
-
-func (r *remembered) apply(_ context.Context, b *batch) error {
-	if b.w.Settings == nil {
-		b.w.Settings = map[string]string{}
-	}
-	b.w.Settings[r.name] = r.value
-	if r.entry != nil {
-		b.note(*r.entry)
-	}
-	b.after = append(b.after, func() { r.reply <- nil })
-	return nil
-}

@@ -61,11 +61,13 @@ func (b *batch) set(name, value string) {
 // tellTarget says what this replica found out of a system: the steward writes
 // it down for all.
 func (b *batch) tellTarget(t *target, s targetState) error {
-	text, err := json.Marshal(targetState{Generation: s.Generation, Head: s.Head})
-	if err != nil {
-		return fmt.Errorf("write the state of system %s: %w", t.sys.Name, err)
+	if b.e.divided() || !b.e.owns(steward) { // the steward's own word says it too
+		text, err := json.Marshal(targetState{Generation: s.Generation, Head: s.Head})
+		if err != nil {
+			return fmt.Errorf("write the state of system %s: %w", t.sys.Name, err)
+		}
+		b.set(headSetting(t), string(text))
 	}
-	b.set(headSetting(t), string(text))
 	if t.paused == t.saidPause {
 		return nil
 	}
@@ -73,7 +75,7 @@ func (b *batch) tellTarget(t *target, s targetState) error {
 	if b.e.owns(steward) {
 		return nil
 	}
-	_, err = b.hand(b.e.base, steward, taskTarget, &handedTarget{Name: t.sys.Name, State: s})
+	_, err := b.hand(b.e.base, steward, taskTarget, &handedTarget{Name: t.sys.Name, State: s})
 	return err
 }
 
@@ -142,8 +144,10 @@ func (e *Engine) divide() {
 	e.share.mu.Lock()
 	p := e.share.parts
 	e.share.mu.Unlock()
+	all := e.ownsAll()
 	for _, t := range e.order {
 		t.divide(p)
+		t.partial = !all
 	}
 }
 
@@ -192,19 +196,6 @@ func (b *batch) broadcast(ctx context.Context, kind, entity string) error {
 	}
 	return nil
 }
-
-// reply is what the owner answers to a command.
-type reply struct {
-	Wrong *wrong `json:"wrong,omitempty"`
-}
-
-// wrong is a *waybill.Error on its way between replicas.
-type wrong struct{ Code, Field, Detail, Fix string }
-
-// passedOn is a command that was handed to the owner of its shard.
-type passedOn struct{ task int64 }
-
-func (p *passedOn) Error() string { return "the command was handed to the owner of its order" }
 
 // elsewhere hands the command to the owner of what it is about, where that is
 // not this replica.
@@ -271,39 +262,24 @@ func (c *command) homeOfException(ctx context.Context, b *batch) (int, error) {
 func (b *batch) commandAs(ctx context.Context, task int64, c Command) error {
 	cmd := &command{Command: c}
 	err := cmd.carryOut(ctx, b)
-	var r reply
-	var no *waybill.Error
-	switch {
-	case errors.As(err, &no):
-		r.Wrong = &wrong{no.Code, no.Field, no.Detail, no.Fix}
-	case err != nil:
-		return err
-	default:
+	if err == nil {
 		b.note(audit.Entry{Actor: c.Actor, Action: c.Action, Object: string(c.Object) + " " + c.Name, Reason: c.Reason,
 			Before: cmd.before, After: cmd.after})
 	}
-	text, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("answer the command %s on %s: %w", c.Action, c.Name, err)
-	}
-	if b.over.Answers == nil {
-		b.over.Answers = map[int64]string{}
-	}
-	b.over.Answers[task] = string(text)
-	return nil
+	return b.answer(task, reply{}, err)
 }
 
 // awaitAnswer waits until the owner has answered a task.
-func (e *Engine) awaitAnswer(ctx context.Context, task int64) error {
+func (e *Engine) awaitAnswer(ctx context.Context, task int64) (string, error) {
 	woken, stop := e.share.woken.subscribe()
 	defer stop()
 	for {
 		text, err := e.share.db.TakeAnswer(ctx, task)
 		switch {
 		case err == nil:
-			return answerIn(text)
+			return text, nil
 		case !errors.Is(err, store.ErrNotFound):
-			return fmt.Errorf("the command is handed over, and its answer could not be read: %w", err)
+			return "", fmt.Errorf("it is handed to another replica, and its answer could not be read: %w", err)
 		}
 		again := time.NewTimer(lookMost)
 		select {
@@ -311,24 +287,13 @@ func (e *Engine) awaitAnswer(ctx context.Context, task int64) error {
 		case <-again.C:
 		case <-e.gone:
 			again.Stop()
-			return ErrStopped
+			return "", ErrStopped
 		case <-ctx.Done():
 			again.Stop()
-			return fmt.Errorf("the command is handed to the owner of its order and will be carried out; no answer came in time: %w", ctx.Err())
+			return "", fmt.Errorf("it is handed to another replica and will be carried out; no answer came in time: %w", ctx.Err())
 		}
 		again.Stop()
 	}
-}
-
-func answerIn(text string) error {
-	var r reply
-	if err := json.Unmarshal([]byte(text), &r); err != nil {
-		return fmt.Errorf("read the answer to a command: %w", err)
-	}
-	if r.Wrong == nil {
-		return nil
-	}
-	return &waybill.Error{Code: r.Wrong.Code, Field: r.Wrong.Field, Detail: r.Wrong.Detail, Fix: r.Wrong.Fix}
 }
 
 // wantedMost is how many of the things that somebody waits for are looked for
@@ -414,7 +379,8 @@ func (e *Engine) openCounts(ctx context.Context, st *Status, systems []SystemSta
 }
 
 // Replicas lists those who share the work, in the order of their names; none
-// where one process owns the database.
+// where one process owns the database. Who has died is listed as long as orders
+// are its.
 func (e *Engine) Replicas(ctx context.Context) ([]Replica, error) {
 	if e.share == nil {
 		return nil, nil
@@ -425,6 +391,9 @@ func (e *Engine) Replicas(ctx context.Context) ([]Replica, error) {
 	}
 	var out []Replica
 	for _, o := range owners.Replicas {
+		if len(o.Shards) == 0 && !o.Expires.After(owners.Now) {
+			continue
+		}
 		out = append(out, Replica{Name: o.Replica, Shards: len(o.Shards), Lease: o.Expires.Sub(owners.Now),
 			Steward: len(o.Shards) > 0 && o.Shards[0] == steward})
 	}

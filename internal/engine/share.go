@@ -26,15 +26,17 @@ const (
 // work on one database. What it says of ownership belongs to the loop; the plan
 // and the lease are the keeper's, who runs beside it.
 type share struct {
-	db    store.Shared
-	name  string
-	lease time.Duration
+	db      store.Shared
+	name    string
+	lease   time.Duration
+	divided bool // every replica has its part of the shards; false: one has all, and the others stand by
 
 	owned   [ledger.ShardCount]bool
 	leaving [ledger.ShardCount]bool // nothing new begins on them; they go once nothing is under way
 	since   time.Time               // of the oldest that leaves
-	newest  [ledger.ShardCount]int64
+	newest  int64                   // no event that is in a chain of an owned shard has a higher id
 	held    atomic.Pointer[time.Time]
+	heard   atomic.Pointer[time.Time] // when the database last answered
 
 	mu     sync.Mutex
 	plan   *plan // what the loop is to bring about; nil: nothing
@@ -68,14 +70,20 @@ type peer struct {
 // parts is how many replicas share the budgets, and which of them this is.
 type parts struct{ of, at int }
 
-func newShare(db store.Shared, name string, lease time.Duration) *share {
-	return &share{db: db, name: name, lease: lease, seen: map[int64]bool{}, before: map[int64]bool{}, parts: parts{of: 1},
+func newShare(db store.Shared, name string, lease time.Duration, divided bool) *share {
+	return &share{db: db, name: name, lease: lease, divided: divided, seen: map[int64]bool{}, before: map[int64]bool{}, parts: parts{of: 1},
 		look: make(chan struct{}, 1), fetch: make(chan struct{}, 1), woken: newSignal()}
 }
 
 // owns reports whether this engine may write a shard's waybills. It is for the
 // loop.
 func (e *Engine) owns(shard int) bool { return e.share == nil || e.share.owned[shard] }
+
+// ownsAll reports whether every shard is this engine's. It is for the loop.
+func (e *Engine) ownsAll() bool { return e.share == nil || !slices.Contains(e.share.owned[:], false) }
+
+// divided reports whether several engines own shards side by side.
+func (e *Engine) divided() bool { return e.share != nil && e.share.divided }
 
 // leaves reports whether a shard is about to go to another replica: the next
 // owner goes on.
@@ -113,7 +121,18 @@ func (s *share) holds(now time.Time) bool {
 	return until != nil && now.Before(*until)
 }
 
+// silentMost is how long a replica says that it is ready without hearing of its
+// database.
+const silentMost = 4 * time.Second
+
+// silent reports whether the database has not answered for too long.
+func (s *share) silent(now time.Time) bool {
+	at := s.heard.Load()
+	return at == nil || now.Sub(*at) > min(s.lease, silentMost)
+}
+
 func (s *share) extended(began time.Time) {
+	s.heard.Store(&began)
 	until := began.Add(s.lease - s.lease/8)
 	s.held.Store(&until)
 }
@@ -156,8 +175,10 @@ func (s *share) keep(ctx context.Context, now func() time.Time) error {
 }
 
 // planned compares the shards that are nobody's, and this replica's own, with
-// its fair share. Every replica has the same share, so nobody takes from
-// anybody: who has more lets go, and who has less takes what is free.
+// its fair share. Nobody takes from anybody: who has more lets go, and who has
+// less takes what is free. Where the shards are divided every replica has the
+// same share; otherwise who has the steward's shard has all, or the first to
+// come where nobody has it.
 func (s *share) planned(o store.Owners) *plan {
 	p := &plan{lost: s.lost}
 	var taken [ledger.ShardCount]bool
@@ -183,6 +204,13 @@ func (s *share) planned(o store.Owners) *plan {
 	}
 	s.parts.of = max(s.parts.of, 1)
 	fair := (ledger.ShardCount + s.parts.of - 1) / s.parts.of
+	if !s.divided {
+		fair = 0
+		if first := s.parts.at == 0; taken[steward] && slices.Contains(mine, steward) || !taken[steward] && first {
+			fair = ledger.ShardCount
+		}
+		s.parts = parts{of: 1} // the budgets are its alone, too
+	}
 	keep := mine[:min(len(mine), fair)]
 	p.release = slices.Clone(mine[len(keep):])
 	for _, shard := range keep {
@@ -262,8 +290,9 @@ func (e *Engine) takeShards(ctx context.Context, shards []int) (got bool, err er
 		return false, err
 	}
 	s.extended(began)
+	s.newest = max(s.newest, above)
 	for _, h := range heads {
-		s.owned[h.Shard], s.newest[h.Shard] = true, above
+		s.owned[h.Shard] = true
 		e.heads[h.Shard] = h
 		e.batchNo = max(e.batchNo, h.Batch)
 	}

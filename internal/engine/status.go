@@ -282,6 +282,9 @@ func (e *Engine) Ready() (bool, []string) {
 	} else if !e.ready.Load() {
 		reasons = append(reasons, "starting")
 	}
+	if e.share != nil && e.ready.Load() && e.share.silent(e.opt.Now()) {
+		reasons = append(reasons, "the database does not answer; another replica may have taken over")
+	}
 	if f := e.failure.Load(); f != nil {
 		reasons = append(reasons, "the last commit failed: "+*f)
 	}

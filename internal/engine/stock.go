@@ -227,6 +227,8 @@ func (b *batch) covered(ctx context.Context, waits []process.Backorder, warehous
 			case errors.Is(err, store.ErrNotFound):
 			case err != nil:
 				return nil, nil, fmt.Errorf("read the positions of %s: %w", w.SKU, err)
+			case whole && !b.e.owns(item.row.Shard): // its owner may be spending it right now
+				return nil, nil, nil
 			default:
 				_, have, _ = item.state.(*process.Stock).Position(warehouse)
 				items = append(items, item)

@@ -48,6 +48,7 @@ type target struct {
 	generation string
 	head       int64
 	control    int64           // the last number given to a document
+	partial    bool            // other replicas have orders, too: none may give numbers
 	headMoved  bool            // since it was kept
 	headKept   time.Time       // where replicas share the note of it
 	saidPause  string          // the pause that the other replicas were told of
@@ -68,7 +69,7 @@ func (e *Engine) addTarget(s System) *target {
 	if s.Class.Idempotency == "" {
 		s.Class = lane.Class{Idempotency: s.Manifest.Idempotency, KeyTTL: s.Manifest.KeyTTL, KeepsOrder: s.Manifest.KeepsOrder}
 	}
-	t := &target{sys: s, conn: s.Conn, class: s.Class, room: s.Concurrency, head: -1, skewMost: math.MinInt64}
+	t := &target{sys: s, conn: s.Conn, class: s.Class, room: s.Concurrency, head: -1, skewMost: math.MinInt64, partial: !e.ownsAll()}
 	t.limiter = limiterOf(s)
 	if t.conn.Deliverer == nil || t.conn.Renderer == nil {
 		t.paused = "receives_nothing"
@@ -100,6 +101,8 @@ func (e *Engine) targetOf(name string) *target {
 // stands in the way, it says when to look again.
 func (t *target) free(now time.Time) (ok bool, again time.Time) {
 	switch {
+	case t.partial && t.sys.Manifest.Numbered:
+		return false, time.Time{}
 	case t.paused != "" || t.open || t.underWay >= t.room || !t.met && t.conn.Prober != nil:
 		return false, time.Time{}
 	case now.Before(t.until):

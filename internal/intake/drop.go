@@ -39,8 +39,11 @@ type DropOptions struct {
 	Systems []engine.System // those without a Collector are passed over
 	Spool   string          // folder for a copy of the file being read; it may be emptied at each start
 	MaxBody int64           // bytes of a message; 0: MaxBodyDefault
-	Now     func() time.Time
-	Log     *slog.Logger // nil: nothing is logged
+	// Wait is how long a file stays claimed for a message that waits for what it
+	// builds on ([connector.Later]); then it says what it can without.
+	Wait time.Duration
+	Now  func() time.Time
+	Log  *slog.Logger // nil: nothing is logged
 	// Report raises a trouble with a folder, and closes it. It may be nil.
 	Report func(context.Context, engine.Trouble) error
 }

@@ -14,6 +14,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/connector"
+	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/ledger"
 )
 
@@ -44,6 +46,9 @@ type dropped struct {
 	content  *os.File
 	with     []byte // the companion
 }
+
+// errWaits is of a file with a message that waits for what it builds on.
+var errWaits = errors.New("a message of the file waits for what it builds on")
 
 // errReject is why a file is not taken, whole.
 type errReject struct{ reason string }
@@ -71,6 +76,9 @@ func (p *Pickup) take(ctx context.Context, work string) (err error) {
 	var no *errReject
 	if errors.As(err, &no) {
 		return p.reject(ctx, d, no.reason)
+	}
+	if errors.Is(err, errWaits) {
+		return nil // it stays claimed, and is read again in the next round
 	}
 	if err != nil {
 		return fmt.Errorf("take %s: %w", d.name, err)
@@ -225,7 +233,7 @@ func (p *Pickup) inspect(d *dropped) (parts int, err error) {
 		if !p.drop.Whole {
 			return nil
 		}
-		if _, reason := translate(p.opt.Log, p.conn.Translator, p.message(d, n, part)); reason != "" {
+		if _, reason, _ := translate(p.opt.Log, p.conn.Translator, p.message(d, n, part)); reason != "" {
 			return &errReject{reason}
 		}
 		return nil
@@ -256,7 +264,7 @@ func (p *Pickup) keepParts(ctx context.Context, d *dropped, parts int) error {
 			return err
 		}
 	}
-	room := semaphore.NewWeighted(partsBytes)
+	room, waits := semaphore.NewWeighted(partsBytes), atomic.Bool{}
 	group, keeping := errgroup.WithContext(ctx)
 	group.SetLimit(partsAtOnce)
 	err := p.read(d, func(n int, part connector.Part) error {
@@ -266,11 +274,22 @@ func (p *Pickup) keepParts(ctx context.Context, d *dropped, parts int) error {
 		}
 		group.Go(func() error {
 			defer room.Release(weight)
-			return p.keepPart(keeping, d, n, part)
+			err := p.keepPart(keeping, d, n, part)
+			if errors.Is(err, errWaits) { // the others don't
+				waits.Store(true)
+				return nil
+			}
+			return err
 		})
 		return nil
 	})
-	return errors.Join(group.Wait(), ignoreCancelled(err))
+	if err := errors.Join(group.Wait(), ignoreCancelled(err)); err != nil {
+		return err
+	}
+	if waits.Load() {
+		return errWaits
+	}
+	return nil
 }
 
 // keepName keeps which content came under a name, where the name alone says
@@ -278,8 +297,9 @@ func (p *Pickup) keepParts(ctx context.Context, d *dropped, parts int) error {
 func (p *Pickup) keepName(ctx context.Context, d *dropped) error {
 	body := fmt.Appendf(nil, "sha256 %x, %d bytes\n", d.sum, d.size)
 	m := p.message(d, 0, connector.Part{})
-	return p.keep(ctx, d, ledger.Message{Source: p.system, DedupeID: p.fileID(d) + ".file", Topic: p.drop.Name, Status: ledger.Accepted,
+	_, err := p.keep(ctx, d, ledger.Message{Source: p.system, DedupeID: p.fileID(d) + ".file", Topic: p.drop.Name, Status: ledger.Accepted,
 		ReceivedAt: d.received, SHA256: sha256.Sum256(body), Header: headers(m.Header), Body: body}, nil)
+	return err
 }
 
 // ignoreCancelled drops the echo of a failure in the group.
@@ -296,7 +316,12 @@ func (p *Pickup) keepPart(ctx context.Context, d *dropped, n int, part connector
 		id = strconv.Itoa(n)
 	}
 	m := p.message(d, n, part)
-	events, reason := translate(p.opt.Log, p.conn.Translator, m)
+	m.MayWait = p.opt.Now().Before(d.received.Add(p.opt.Wait))
+	events, reason, waits := translate(p.opt.Log, p.conn.Translator, m)
+	if waits {
+		p.opt.Log.Debug("a message waits in its file", "system", p.system, "file", d.name, "message", n, "reason", reason)
+		return errWaits
+	}
 	if p.drop.Same != connector.SameMessage || part.ID == "" {
 		id = p.fileID(d) + "." + id
 	}
@@ -305,22 +330,46 @@ func (p *Pickup) keepPart(ctx context.Context, d *dropped, n int, part connector
 	if reason != "" {
 		row.Status, row.Reason, events = ledger.Quarantined, reason, nil
 	}
-	return p.keep(ctx, d, row, events)
-}
-
-func (p *Pickup) keep(ctx context.Context, d *dropped, row ledger.Message, events []waybill.Event) error {
-	kept, err := p.opt.Keeper.Keep(ctx, row, events)
-	if err != nil {
+	kept, err := p.keep(ctx, d, row, events)
+	if err != nil || !kept.Duplicate || kept.ReceivedAt.UnixMilli() == d.received.UnixMilli() { // the same claim is the same file, read again
 		return err
 	}
+	return p.repeated(ctx, d, row, m, !kept.Conflict)
+}
+
+// repeated keeps what a counterpart is to hear of a message that came before,
+// once for each file that it comes in.
+func (p *Pickup) repeated(ctx context.Context, d *dropped, row ledger.Message, m connector.Message, same bool) error {
+	r, wants := p.conn.Collector.(connector.Repeater)
+	if !wants {
+		return nil
+	}
+	events, err := r.Repeated(m, same)
+	if err != nil {
+		return fmt.Errorf("say what is owed for a message that came before: %w", err)
+	}
+	if len(events) == 0 {
+		return nil
+	}
+	stamp, _, _ := strings.Cut(d.work, "~")
+	row.DedupeID, row.Status, row.Reason = row.DedupeID+"."+stamp, ledger.Accepted, ""
+	_, err = p.keep(ctx, d, row, events)
+	return err
+}
+
+func (p *Pickup) keep(ctx context.Context, d *dropped, row ledger.Message, events []waybill.Event) (engine.Kept, error) {
+	kept, err := p.opt.Keeper.Keep(ctx, row, events)
+	if err != nil {
+		return kept, err
+	}
 	if kept.Conflict && p.drop.Same == connector.SameMessage {
-		return nil // told as an exception; the other messages of the file are their own
+		return kept, nil // told as an exception; the other messages of the file are their own
 	}
 	if kept.Conflict {
-		return rejectf("a file of the name %s was taken before with other content, as message %s; that one stands. Send what is new under a name of its own",
+		return kept, rejectf("a file of the name %s was taken before with other content, as message %s; that one stands. Send what is new under a name of its own",
 			d.name, MessageID(kept.Message))
 	}
-	return nil
+	return kept, nil
 }
 
 // fileID begins the ids of a file's messages: two files with one are the same.

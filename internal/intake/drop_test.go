@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -27,10 +28,12 @@ import (
 )
 
 // lines is a connector whose files hold a message a line. A line "bad" can't
-// be understood, a line "end N" has to count those before it.
+// be understood, a line "end N" has to count those before it, a line "after X"
+// waits for X, and the part of a line before a "=" is its id.
 type lines struct {
 	files connector.Files
 	drop  connector.Drop
+	came  *sync.Map
 }
 
 func (l *lines) Files() connector.Files  { return l.files }
@@ -46,7 +49,11 @@ func (l *lines) Read(f connector.DroppedFile, each func(connector.Part) error) e
 			continue
 		}
 		n++
-		if err := each(connector.Part{Topic: f.Drop, Line: n, Body: bytes.Clone(s.Bytes())}); err != nil {
+		id, _, named := strings.Cut(s.Text(), "=")
+		if !named {
+			id = ""
+		}
+		if err := each(connector.Part{Topic: f.Drop, Line: n, ID: id, Body: bytes.Clone(s.Bytes())}); err != nil {
 			return err
 		}
 	}
@@ -57,20 +64,34 @@ func (l *lines) Translate(m connector.Message) ([]waybill.Event, error) {
 	if string(m.Body) == "bad" {
 		return nil, &connector.Untranslatable{Field: "line " + m.Header.Get("Waybill-File-Line"), Reason: "is bad"}
 	}
+	if first, isLater := strings.CutPrefix(string(m.Body), "after "); isLater && m.MayWait {
+		if _, there := l.came.Load(first); !there {
+			return nil, &connector.Later{For: first}
+		}
+	}
+	l.came.Store(string(m.Body), true)
 	return []waybill.Event{{Type: waybill.ItemChanged, Subject: string(m.Body)}}, nil
+}
+
+// repeating lines tell of every message that came before.
+type repeating struct{ *lines }
+
+func (repeating) Repeated(m connector.Message, same bool) ([]waybill.Event, error) {
+	return []waybill.Event{{Type: waybill.ItemChanged, Subject: fmt.Sprintf("%s again, same %t", m.Body, same)}}, nil
 }
 
 // bay is a pick-up under test, with the folder that it watches.
 type bay struct {
-	t      *testing.T
-	dir    string
-	spool  string
-	now    time.Time
-	drop   connector.Drop
-	files  connector.Files
-	keeper intake.Keeper
-	told   []string
-	pickup *intake.Pickup
+	t       *testing.T
+	dir     string
+	spool   string
+	now     time.Time
+	drop    connector.Drop
+	files   connector.Files
+	keeper  intake.Keeper
+	told    []string
+	repeats bool
+	pickup  *intake.Pickup
 }
 
 func newBay(t *testing.T, keeper intake.Keeper, change func(*connector.Drop)) *bay {
@@ -92,9 +113,13 @@ func newBay(t *testing.T, keeper intake.Keeper, change func(*connector.Drop)) *b
 
 // restart makes a new pick-up, as a new process would.
 func (b *bay) restart() {
-	l := &lines{b.files, b.drop}
-	b.pickup = intake.NewPickups(intake.DropOptions{Keeper: b.keeper, Spool: b.spool, MaxBody: 1000, Now: func() time.Time { return b.now },
-		Systems: []engine.System{{Name: "legacy", Conn: connector.Connector{Collector: l, Translator: l}}},
+	l := &lines{b.files, b.drop, &sync.Map{}}
+	var reads connector.Collector = l
+	if b.repeats {
+		reads = repeating{l}
+	}
+	b.pickup = intake.NewPickups(intake.DropOptions{Keeper: b.keeper, Spool: b.spool, MaxBody: 1000, Wait: 5 * time.Minute, Now: func() time.Time { return b.now },
+		Systems: []engine.System{{Name: "legacy", Conn: connector.Connector{Collector: reads, Translator: l}}},
 		Report: func(_ context.Context, t engine.Trouble) error {
 			b.told = append(b.told, t.Cause+" "+t.Subject+" "+t.Detail)
 			return nil
@@ -275,6 +300,61 @@ func TestPickup_QuarantinesARowAlone(t *testing.T) {
 
 // With the name as what makes a file itself, other content under it is
 // rejected, and not one of its rows is taken.
+// A message that waits keeps its file claimed, and no other message back; after
+// its time it says what it can.
+func TestPickup_WaitsForWhatAMessageBuildsOn(t *testing.T) {
+	ledgerBooks := &books{}
+	b := newBay(t, ledgerBooks, nil)
+	b.put("a.csv", "after y\nx\n")
+	b.steps(3)
+	b.wantTree("work/a.csv")
+	wantTaken(t, ledgerBooks, "accepted x")
+	b.put("b.csv", "y\n")
+	b.steps(3)
+	b.wantTree("done/a.csv", "done/b.csv")
+	wantTaken(t, ledgerBooks, "accepted after y", "accepted x", "accepted y")
+
+	b.put("c.csv", "after z\n")
+	b.steps(5)
+	b.wantTree("done/a.csv", "done/b.csv", "work/c.csv")
+	b.steps(3)
+	b.wantTree("done/a.csv", "done/b.csv", "done/c.csv")
+	wantTaken(t, ledgerBooks, "accepted after y", "accepted after z", "accepted x", "accepted y")
+	if slices.ContainsFunc(b.told, func(s string) bool { return !strings.HasSuffix(s, " ") }) { // without details it is none
+		t.Errorf("waiting is told as a trouble: %v", b.told)
+	}
+}
+
+// A counterpart hears of a message that comes again, once for each file, and not
+// of a file that is read again after a crash.
+func TestPickup_TellsOfWhatCameBefore(t *testing.T) {
+	ledgerBooks := &books{}
+	b := newBay(t, ledgerBooks, func(d *connector.Drop) { d.Same = connector.SameMessage })
+	b.repeats = true
+	b.restart()
+	again := func() (out []string) {
+		for _, events := range ledgerBooks.events {
+			for _, e := range events {
+				if strings.Contains(e.Subject, " again, ") {
+					out = append(out, e.Subject)
+				}
+			}
+		}
+		return out
+	}
+	b.put("a.csv", "1=x\n2=x\nafter z\n") // read several times
+	b.steps(3)
+	if told := again(); len(told) > 0 {
+		t.Errorf("a file that is read again counts as another: %q", told)
+	}
+	b.put("b.csv", "1=x\nafter q\n") // read several times too
+	b.put("c.csv", "2=y\n")
+	b.steps(12)
+	if d := cmp.Diff([]string{"1=x again, same true", "2=y again, same false"}, again()); d != "" {
+		t.Errorf("told (-want +got):\n%s", d)
+	}
+}
+
 func TestPickup_SameNameOtherContent(t *testing.T) {
 	ledgerBooks := &books{}
 	b := newBay(t, ledgerBooks, func(d *connector.Drop) { d.Same = connector.SameName })

@@ -212,19 +212,21 @@ func (in *Intake) receive(s *source, msg connector.Inbound) (env connector.Envel
 // translate turns a message into events. The reason says why it could not be
 // understood, "" where it could.
 func (in *Intake) translate(s *source, m connector.Message) (events []waybill.Event, reason string) {
-	return translate(in.opt.Log, s.conn.Translator, m)
+	events, reason, _ = translate(in.opt.Log, s.conn.Translator, m)
+	return events, reason
 }
 
-func translate(log *slog.Logger, t connector.Translator, m connector.Message) (events []waybill.Event, reason string) {
+// translate also reports whether the message waits, which only one does that may.
+func translate(log *slog.Logger, t connector.Translator, m connector.Message) (events []waybill.Event, reason string, waits bool) {
 	defer func() {
 		if r := recover(); r != nil {
 			log.Error("a translator panicked", "system", m.System, "panic", r, "stack", string(debug.Stack()))
-			events, reason = nil, fmt.Sprintf("translating it failed: %v", r)
+			events, reason, waits = nil, fmt.Sprintf("translating it failed: %v", r), false
 		}
 	}()
 	events, err := t.Translate(m)
 	if err != nil {
-		return nil, err.Error()
+		return nil, err.Error(), m.MayWait && errors.As(err, new(*connector.Later))
 	}
-	return events, ""
+	return events, "", false
 }

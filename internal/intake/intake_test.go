@@ -56,12 +56,13 @@ func (b *books) Keep(_ context.Context, m ledger.Message, events []waybill.Event
 	}
 	for i, k := range b.messages {
 		if m.Status != ledger.Rejected && k.Status != ledger.Rejected && k.Source == m.Source && k.DedupeID == m.DedupeID {
-			return engine.Kept{Message: int64(i)*2 + 1, Event: int64(i)*2 + 2, Duplicate: true, Conflict: k.SHA256 != m.SHA256, Status: k.Status}, nil
+			return engine.Kept{Message: int64(i)*2 + 1, Event: int64(i)*2 + 2, Duplicate: true, Conflict: k.SHA256 != m.SHA256, Status: k.Status,
+				ReceivedAt: k.ReceivedAt}, nil
 		}
 	}
 	b.messages, b.events = append(b.messages, m), append(b.events, events)
 	n := int64(len(b.messages)-1) * 2
-	return engine.Kept{Message: n + 1, Event: n + 2, Status: m.Status}, nil
+	return engine.Kept{Message: n + 1, Event: n + 2, Status: m.Status, ReceivedAt: m.ReceivedAt}, nil
 }
 
 func open(t testing.TB, m connector.Manifest, env connector.Env) engine.System {

@@ -158,7 +158,7 @@ func (q *Question) take(ctx context.Context, p connector.Polled) error {
 	if int64(len(p.Body)) > q.opt.MaxBody {
 		return fmt.Errorf("message %s has %d bytes, more than limits.max_body", p.ID, len(p.Body))
 	}
-	events, reason := translate(q.opt.Log, q.conn.Translator, connector.Message{System: q.system, Topic: p.Topic, Header: http.Header{},
+	events, reason, _ := translate(q.opt.Log, q.conn.Translator, connector.Message{System: q.system, Topic: p.Topic, Header: http.Header{},
 		Body: p.Body, ReceivedAt: now})
 	if reason != "" {
 		m.Status, m.Reason, events = ledger.Quarantined, reason, nil

@@ -122,6 +122,10 @@ type Query struct {
 	State   State
 	After   int64 // delivery id
 	Limit   int
+
+	// Before turns the list round: the newest first, of ids below it. It goes
+	// with Target alone.
+	Before int64
 }
 
 // Pending is what the dispatcher knows of an unsettled delivery without

@@ -182,6 +182,10 @@ type EventQuery struct {
 	Waybill int64
 	After   int64 // event id
 	Limit   int
+
+	// Before turns the list round: the newest first, of ids below it, and only
+	// events that came with a message. It goes with Source alone.
+	Before int64
 }
 
 // WaybillQuery selects waybills for lists. Empty fields select all.

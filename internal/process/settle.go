@@ -90,7 +90,7 @@ func (r *round) settle(a *Settled) {
 	}
 	switch a.Outcome {
 	case OutcomeDone:
-		r.done(d, a.Receipt)
+		r.done(at, a.Receipt)
 	case OutcomePartial:
 		r.partial(at, a.Receipt)
 	case OutcomePending:
@@ -108,14 +108,44 @@ func (r *round) settle(a *Settled) {
 	}
 }
 
-func (r *round) done(d *doc, receipt *waybill.Receipt) {
+func (r *round) done(at int, receipt *waybill.Receipt) {
+	d := r.s.docs[at]
 	if d.state == done {
 		return
 	}
 	d.state, d.code = done, ""
-	if d.kind == waybill.OrderCheck {
+	switch d.kind {
+	case waybill.OrderCheck:
 		r.checked(d, receipt)
+	case waybill.WarehouseOrderCancel:
+		r.cancelledBy(at, receipt)
 	}
+}
+
+// cancelledBy takes the receipt of a cancellation as the warehouse's word on it,
+// where it says so (result {"cancelled":true}): a partner by EDI has no other
+// way to answer than its acknowledgment, or the set that closes the order.
+func (r *round) cancelledBy(at int, receipt *waybill.Receipt) {
+	var result struct {
+		Cancelled bool `json:"cancelled"`
+	}
+	if receipt == nil || len(receipt.Result) == 0 || waybill.Unmarshal(receipt.Result, &result) != nil || !result.Cancelled {
+		return
+	}
+	d, of := r.s.docs[at], r.s.docs[at].of-1
+	if of < 0 { // it was made when there was only one
+		of = r.s.firstOrder()
+	}
+	if of < 0 {
+		return
+	}
+	f := &fact{family: famCancelled, source: d.target, subject: r.s.docs[of].key, version: 1, at: millis(r.now), all: true, answers: at + 1}
+	for _, known := range r.s.of(famCancelled) {
+		if known.source == f.source && known.subject == f.subject {
+			f.version = max(f.version, known.version+1)
+		}
+	}
+	r.keep(f)
 }
 
 // giveUp takes in that an operator took the document out of its lane. It is not

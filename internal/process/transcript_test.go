@@ -401,6 +401,8 @@ func (s *stagehand) playAnswer(c call) []string {
 			a.Outcome, a.Problem = OutcomeRefused, &waybill.Problem{Code: code, Status: n}
 		case "not-approved":
 			a.Receipt = &waybill.Receipt{Result: []byte(`{"approved":false,"reasons":[{"kind":"` + detail + `","reason":"by the ERP"}]}`)}
+		case "cancelled":
+			a.Receipt = &waybill.Receipt{Result: []byte(`{"acknowledged":"A","cancelled":true}`)}
 		case "no-verdict":
 			a.Receipt = &waybill.Receipt{}
 		case "price":

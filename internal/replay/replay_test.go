@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -266,7 +267,7 @@ func TestRunner_RecordsOutliveTheProcess(t *testing.T) {
 	}
 	running := *res
 	running.ID, running.State = replayID(2), Running
-	if err := w.runner.keep(t.Context(), 2, running, nil); err != nil {
+	if err := w.runner.keep(t.Context(), 2, running); err != nil {
 		t.Fatal(err)
 	}
 	if err := w.eng.Remember(t.Context(), settingLast, "2", nil); err != nil {
@@ -336,3 +337,46 @@ func show(r *Report) string {
 func dec(s string) waybill.Decimal { return waybill.MustDecimal(s) }
 
 var decimals = cmp.Comparer(func(a, b waybill.Decimal) bool { return a.Equal(b) })
+
+// neighbour is an engine beside others that share its database.
+type neighbour struct {
+	Keeper
+	lives string // the other replica that is at work
+}
+
+func (n neighbour) Name() string { return "here" }
+
+func (n neighbour) Lives(_ context.Context, replica string) (bool, error) {
+	return replica == n.lives, nil
+}
+
+// One replay runs at a time, whichever replica runs it; one whose replica died
+// stands in nobody's way.
+func TestRunner_OneAtATimeOverReplicas(t *testing.T) {
+	w := newWorld(t)
+	w.push("shop", "order.placed", orderData("SO-1", "5"))
+	there := Result{ID: replayID(1), State: Running, Order: "SO-1", DryRun: true, Replica: "there", StartedAt: w.clock()}
+	if err := w.runner.keep(t.Context(), 1, there); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.eng.Remember(t.Context(), settingLast, "1", nil); err != nil {
+		t.Fatal(err)
+	}
+	here := NewRunner(w.db, neighbour{w.eng, "there"}, w.runner.conf, w.clock)
+	defer here.Close()
+	var refused *waybill.Error
+	if _, err := here.Start(t.Context(), Request{Order: "SO-1"}); !errors.As(err, &refused) || refused.Code != "replay_running" || !strings.Contains(refused.Fix, "rep_1") {
+		t.Errorf("a second one beside another replica's: %v", err)
+	}
+	if got, err := here.Get(t.Context(), "rep_1"); err != nil || got.(*Result).State != Running {
+		t.Errorf("another replica's replay: %+v, %v", got, err)
+	}
+	alone := NewRunner(w.db, neighbour{w.eng, ""}, w.runner.conf, w.clock)
+	defer alone.Close()
+	if got, err := alone.Get(t.Context(), "rep_1"); err != nil || got.(*Result).State != Failed {
+		t.Errorf("a replay whose replica died: %+v, %v", got, err)
+	}
+	if id, err := alone.Start(t.Context(), Request{Order: "SO-1"}); err != nil || id != "rep_2" {
+		t.Errorf("the next one is %s, %v", id, err)
+	}
+}

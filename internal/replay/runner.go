@@ -11,6 +11,7 @@ import (
 
 	"github.com/waybillhq/waybill"
 	"github.com/waybillhq/waybill/internal/audit"
+	"github.com/waybillhq/waybill/internal/engine"
 	"github.com/waybillhq/waybill/internal/store"
 )
 
@@ -46,6 +47,7 @@ type Result struct {
 	To        time.Time `json:"to,omitzero"`
 	Order     string    `json:"order,omitzero"`
 	DryRun    bool      `json:"dry_run"`
+	Replica   string    `json:"replica,omitzero"` // that runs it, where several share the database
 	Actor     string    `json:"actor"`
 	Reason    string    `json:"reason,omitzero"`
 	StartedAt time.Time `json:"started_at"`
@@ -59,6 +61,9 @@ type Result struct {
 type Keeper interface {
 	Engine
 	Remember(ctx context.Context, name, value string, entry *audit.Entry) error
+	Claim(ctx context.Context, c engine.Claim) error
+	Name() string
+	Lives(ctx context.Context, replica string) (bool, error)
 }
 
 // Store is what the runner reads.
@@ -111,21 +116,25 @@ func (r *Runner) Start(ctx context.Context, req Request) (string, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.running != nil || r.closed {
-		return "", &waybill.Error{Code: "replay_running", Detail: "a replay is running", Fix: "wait for its end: GET /api/v1/replays/" + r.runningID()}
+		return "", errRunning(r.runningID())
 	}
-	n, err := r.next(ctx)
+	n, was, err := r.next(ctx)
 	if err != nil {
 		return "", err
 	}
 	res := &Result{ID: replayID(n), State: Running, From: req.From, To: req.To, Order: req.Order, DryRun: !req.Live,
-		Actor: req.Actor, Reason: req.Reason, StartedAt: r.now().UTC()}
-	if err := r.begin(ctx, n, res, req); err != nil {
+		Replica: r.eng.Name(), Actor: req.Actor, Reason: req.Reason, StartedAt: r.now().UTC()}
+	if err := r.begin(ctx, n, was, res, req); err != nil {
 		return "", err
 	}
 	ctx, r.cancel = context.WithTimeout(context.WithoutCancel(ctx), runTimeout)
 	r.running, r.ended = res, make(chan struct{})
 	go r.run(ctx, n, req, r.conf, r.ended)
 	return res.ID, nil
+}
+
+func errRunning(id string) error {
+	return &waybill.Error{Code: "replay_running", Detail: "a replay is running", Fix: "wait for its end: GET /api/v1/replays/" + id}
 }
 
 func (r *Runner) runningID() string {
@@ -135,8 +144,9 @@ func (r *Runner) runningID() string {
 	return r.running.ID
 }
 
-// begin keeps the record, and that somebody asked for a live replay.
-func (r *Runner) begin(ctx context.Context, n int64, res *Result, req Request) error {
+// begin keeps the record, and that somebody asked for a live replay. Of several
+// replicas that begin one at once, one does.
+func (r *Runner) begin(ctx context.Context, n int64, was string, res *Result, req Request) error {
 	var entry *audit.Entry
 	if req.Live {
 		what := "order " + req.Order
@@ -145,11 +155,17 @@ func (r *Runner) begin(ctx context.Context, n int64, res *Result, req Request) e
 		}
 		entry = &audit.Entry{Actor: req.Actor, Action: "replay", Object: what, Reason: req.Reason}
 	}
-	if err := r.keep(ctx, n, *res, entry); err != nil {
+	text, err := written(*res)
+	if err != nil {
 		return err
 	}
-	if err := r.eng.Remember(ctx, settingLast, strconv.FormatInt(n, 10), nil); err != nil {
-		return fmt.Errorf("keep the number of the replay: %w", err)
+	err = r.eng.Claim(ctx, engine.Claim{Name: settingLast, Was: was, Entry: entry,
+		Set: map[string]string{settingLast: strconv.FormatInt(n, 10), slot(n): text}})
+	if errors.Is(err, engine.ErrTaken) {
+		return errRunning(res.ID)
+	}
+	if err != nil {
+		return fmt.Errorf("keep the record of replay %s: %w", res.ID, err)
 	}
 	return nil
 }
@@ -171,7 +187,7 @@ func (r *Runner) run(ctx context.Context, n int64, req Request, conf Configurati
 		res.State, res.Error = Failed, err.Error()
 	}
 	// The record is kept even where the replay was told to stop.
-	if err := r.keep(context.WithoutCancel(ctx), n, res, nil); err != nil && res.Error == "" {
+	if err := r.keep(context.WithoutCancel(ctx), n, res); err != nil && res.Error == "" {
 		res.State, res.Error = Failed, err.Error()
 	}
 	r.running = nil
@@ -205,6 +221,25 @@ func (r *Runner) Get(ctx context.Context, id string) (any, error) {
 	if err != nil || replayID(n) != id {
 		return nil, fmt.Errorf("no replay is called %.60q: %w", id, store.ErrNotFound)
 	}
+	res, err := r.record(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	if res.State == Running {
+		alive, err := r.eng.Lives(ctx, res.Replica)
+		if err != nil {
+			return nil, err
+		}
+		if !alive { // it was of a process that is not there any more
+			res.State, res.Error = Failed, "the process ended while it ran; start it again: it goes on where it stopped"
+		}
+	}
+	return res, nil
+}
+
+// record reads what is kept of a replay.
+func (r *Runner) record(ctx context.Context, n int64) (*Result, error) {
+	id := replayID(n)
 	text, err := r.db.Setting(ctx, slot(n))
 	if err != nil {
 		return nil, fmt.Errorf("no replay is called %s: %w", id, err)
@@ -213,43 +248,62 @@ func (r *Runner) Get(ctx context.Context, id string) (any, error) {
 	if err := waybill.Unmarshal([]byte(text), res); err != nil {
 		return nil, fmt.Errorf("read the record of replay %s: %w", id, err)
 	}
-	switch {
-	case res.ID != id:
+	if res.ID != id {
 		return nil, fmt.Errorf("replay %s is not kept any more: %w", id, store.ErrNotFound)
-	case res.State == Running: // by a process that is not there any more
-		res.State, res.Error = Failed, "the process ended while it ran; start it again: it goes on where it stopped"
 	}
 	return res, nil
 }
 
-// next is the number of the next replay.
-func (r *Runner) next(ctx context.Context) (int64, error) {
-	text, err := r.db.Setting(ctx, settingLast)
+// next is the number of the next replay, and the setting that it follows. None
+// is begun while another replica runs one.
+func (r *Runner) next(ctx context.Context) (n int64, was string, err error) {
+	was, err = r.db.Setting(ctx, settingLast)
 	if errors.Is(err, store.ErrNotFound) {
-		return 1, nil
+		return 1, "", nil
+	}
+	if err == nil {
+		n, err = strconv.ParseInt(was, 10, 64)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("read the number of the last replay: %w", err)
+		return 0, "", fmt.Errorf("read the number of the last replay: %w", err)
 	}
-	last, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return 0, fmt.Errorf("read the number of the last replay: %w", err)
+	last, err := r.record(ctx, n)
+	if err != nil && !errors.Is(err, store.ErrNotFound) {
+		return 0, "", err
 	}
-	return last + 1, nil
+	if err == nil && last.State == Running {
+		alive, err := r.eng.Lives(ctx, last.Replica)
+		if err != nil {
+			return 0, "", err
+		}
+		if alive {
+			return 0, "", errRunning(last.ID)
+		}
+	}
+	return n + 1, was, nil
 }
 
-func (r *Runner) keep(ctx context.Context, n int64, res Result, entry *audit.Entry) error {
+// keep writes a record anew.
+func (r *Runner) keep(ctx context.Context, n int64, res Result) error {
+	text, err := written(res)
+	if err != nil {
+		return err
+	}
+	if err := r.eng.Remember(ctx, slot(n), text, nil); err != nil {
+		return fmt.Errorf("keep the record of replay %s: %w", res.ID, err)
+	}
+	return nil
+}
+
+func written(res Result) (string, error) {
 	if res.Report == nil {
 		res.Report = &Report{WouldSend: []Document{}, Differs: []Difference{}}
 	}
 	text, err := waybill.Marshal(&res)
 	if err != nil {
-		return fmt.Errorf("write the record of replay %s: %w", res.ID, err)
+		return "", fmt.Errorf("write the record of replay %s: %w", res.ID, err)
 	}
-	if err := r.eng.Remember(ctx, slot(n), string(text), entry); err != nil {
-		return fmt.Errorf("keep the record of replay %s: %w", res.ID, err)
-	}
-	return nil
+	return string(text), nil
 }
 
 const idPrefix = "rep_"

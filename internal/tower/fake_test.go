@@ -15,17 +15,18 @@ var noon = time.Date(2026, 11, 23, 14, 32, 10, 0, time.UTC)
 // fake is a Source over data that looks like a distributor's day. Tests change
 // it under mu and call signal.
 type fake struct {
-	mu         sync.Mutex
-	overview   Overview
-	rows       []OrderRow
-	orders     map[string]Order
-	messages   map[string]Message
-	exceptions ExceptionPage
-	actions    []Action
-	actErr     error
-	unmapped   []Unmapped
-	meant      []Meaning
-	watchers   []chan struct{}
+	mu           sync.Mutex
+	overview     Overview
+	rows         []OrderRow
+	orders       map[string]Order
+	messages     map[string]Message
+	exceptions   ExceptionPage
+	actions      []Action
+	actErr       error
+	unmapped     []Unmapped
+	interchanges []Interchange
+	meant        []Meaning
+	watchers     []chan struct{}
 }
 
 func (f *fake) Counts(context.Context) (Counts, error) {
@@ -83,6 +84,18 @@ func (f *fake) Message(_ context.Context, id string) (Message, error) {
 		return Message{}, fmt.Errorf("no message %q is kept: %w", id, ErrNotFound)
 	}
 	return m, nil
+}
+
+func (f *fake) Interchanges(_ context.Context, q InterchangeQuery) (InterchangePage, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	page := InterchangePage{Partners: []string{"bigbox", "threepl"}}
+	for _, ic := range f.interchanges {
+		if q.System == "" || q.System == ic.System {
+			page.Interchanges = append(page.Interchanges, ic)
+		}
+	}
+	return page, nil
 }
 
 func (f *fake) Exceptions(_ context.Context, q ExceptionQuery) (ExceptionPage, error) {

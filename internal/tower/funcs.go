@@ -38,6 +38,11 @@ var marks = map[string]mark{
 	"cancelled": {"Cancelled", "x", ""},
 	"skipped":   {"Skipped", "right", ""},
 
+	"accepted_with_errors": {"Accepted with errors", "alert", "warn"},
+	"awaiting":             {"Awaiting", "clock", ""},
+	"overdue":              {"Overdue", "clock", "bad"},
+	"sent":                 {"Sent", "check", "ok"},
+
 	"applied":     {"Applied", "check", "ok"},
 	"superseded":  {"Superseded", "copy", ""},
 	"ignored":     {"Ignored", "x", ""},

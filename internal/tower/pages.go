@@ -143,6 +143,10 @@ func (t *tower) build(ctx context.Context, u *url.URL) (view, error) {
 		return t.order(ctx, rest, q, u.RequestURI())
 	case name == "messages" && rest != "":
 		return t.message(ctx, rest)
+	case name == "edi" && rest == "":
+		return t.ediList(ctx, q)
+	case name == "edi":
+		return t.edi(ctx, rest)
 	case name == "exceptions" && rest == "":
 		return t.exceptions(ctx, q, u.RequestURI())
 	case name == "mapping" && rest == "":
@@ -367,6 +371,9 @@ func (v orderView) Rows() []selectable {
 	}
 	return out
 }
+
+// X12 reports whether the bytes are an interchange, which has a page of its own.
+func (v messageView) X12() bool { return isX12(v.Raw) }
 
 // Units is the order's size in words.
 func (v orderView) Units() string { return plural(len(v.Lines), "line", "lines") }

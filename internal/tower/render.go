@@ -52,7 +52,7 @@ func (t *templates) execute(w io.Writer, page, name string, data any) error {
 // view is a page: what the layout needs, the body, and which parts of it live.
 type view struct {
 	Title  string
-	Nav    string // overview, orders, exceptions or mapping: marked in the navigation
+	Nav    string // overview, orders, exceptions, mapping or edi: marked in the navigation
 	Crumbs []crumb
 	Bare   bool // no navigation: the login
 	Body   any

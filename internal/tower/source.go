@@ -41,6 +41,10 @@ type Source interface {
 	// delivery's key for what went out. Unknown: ErrNotFound.
 	Message(ctx context.Context, id string) (Message, error)
 
+	// Interchanges lists what went between trading partners by EDI and Waybill,
+	// newest first.
+	Interchanges(ctx context.Context, q InterchangeQuery) (InterchangePage, error)
+
 	// Exceptions lists what waits for a person, grouped by cause.
 	Exceptions(ctx context.Context, q ExceptionQuery) (ExceptionPage, error)
 
@@ -64,8 +68,9 @@ type Source interface {
 
 // Counts are the numbers beside the navigation.
 type Counts struct {
-	Orders     int // orders that are not yet invoiced or cancelled
-	Exceptions int // open exceptions
+	Orders     int  // orders that are not yet invoiced or cancelled
+	Exceptions int  // open exceptions
+	EDI        bool // there are trading partners by EDI
 }
 
 // Overview is what the first page shows.

@@ -39,7 +39,7 @@ type tower struct {
 	mux      *http.ServeMux
 }
 
-// New gives the handler of all pages. It serves "/", "/orders", "/messages/",
+// New gives the handler of all pages. It serves "/", "/orders", "/messages/", "/edi",
 // "/exceptions", "/mapping", "/live", "/act", "/theme", "/login", "/logout" and "/assets/",
 // and nothing else, so it can stand behind a more specific mux. Every response
 // carries the security headers; requests that change something are refused
@@ -67,7 +67,7 @@ func (t *tower) routes() {
 	t.mux.HandleFunc("POST /logout", t.logout)
 	t.mux.HandleFunc("POST /theme", t.theme)
 
-	for _, pattern := range []string{"GET /{$}", "GET /orders", "GET /orders/{order}", "GET /messages/{message}", "GET /exceptions", "GET /mapping"} {
+	for _, pattern := range []string{"GET /{$}", "GET /orders", "GET /orders/{order}", "GET /messages/{message}", "GET /edi", "GET /edi/{message}", "GET /exceptions", "GET /mapping"} {
 		t.mux.Handle(pattern, t.signedIn(t.page))
 	}
 	t.mux.Handle("GET /messages/{message}/raw", t.signedIn(t.raw))

@@ -52,6 +52,10 @@ const (
 		WHERE target = $4 AND id > $1 AND ($3::int8 = 0 OR waybill = $3) AND ($5::text = '' OR state = $5)
 		ORDER BY id LIMIT $2`
 
+	deliveriesNewest = deliveryColumns + `
+		WHERE target = $1 AND id < $2
+		ORDER BY id DESC LIMIT $3`
+
 	// The condition is that of the index delivery_item.
 	deliveriesOfItem = deliveryColumns + `
 		WHERE waybill = $1 AND (kind = 'inventory_adjustment' AND state NOT IN ('done', 'skipped')
@@ -116,6 +120,10 @@ func (s *Store) DeliveriesOfItem(ctx context.Context, waybill int64) ([]lane.Del
 
 // Deliveries implements lane.Reader.
 func (s *Store) Deliveries(ctx context.Context, q lane.Query) ([]lane.Delivery, error) {
+	if q.Before != 0 {
+		ds, err := collect(ctx, s, deliveriesNewest, scanDelivery, q.Target, q.Before, limit(q.Limit))
+		return ds, reading(err, "the newest deliveries to %s", q.Target)
+	}
 	text := deliveriesAll
 	switch {
 	case q.Waybill != 0:

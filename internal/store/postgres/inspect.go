@@ -23,6 +23,8 @@ type Inspection struct {
 	TLS               bool          // of this connection
 	Local             bool          // this machine: a socket or a loopback address
 	Skew              time.Duration // of the server's clock, ahead of this one's
+	Replicas          int           // whose lease is running
+	Orphans           int           // shards whose owner's lease ran out long ago: their orders stand still
 }
 
 const inspect = `
@@ -40,6 +42,14 @@ const inspect = `
 		current_setting('synchronous_standby_names'),
 		coalesce((SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()), false)`
 
+// Somebody takes the shards of a replica that died within its lease, and two
+// minutes are above any.
+const inspectReplicas = `
+	SELECT
+		(SELECT count(*) FROM replica WHERE expires > clock_timestamp()),
+		(SELECT count(*) FROM shard s JOIN replica r ON r.name = s.owner
+			WHERE r.expires < clock_timestamp() - interval '2 minutes')`
+
 // Inspect asks the server at url. now is this machine's clock.
 func Inspect(ctx context.Context, url string, opts Options, now func() time.Time) (i Inspection, err error) {
 	opts.ReadOnly = true
@@ -56,6 +66,9 @@ func Inspect(ctx context.Context, url string, opts Options, now func() time.Time
 		&i.Connections, &i.Standbys, &i.SyncNames, &i.TLS); err != nil {
 		return i, fmt.Errorf("ask the server for its settings: %w", err)
 	}
+	if err := i.inspectReplicas(ctx, conn); err != nil {
+		return i, err
+	}
 	// The time is asked for on its own, so that the answer's way is short.
 	var at time.Time
 	before := now()
@@ -66,6 +79,19 @@ func Inspect(ctx context.Context, url string, opts Options, now func() time.Time
 	i.Skew = at.Sub(before.Add(after.Sub(before) / 2))
 	i.Local = isLocal(config.ConnConfig.Host)
 	return i, nil
+}
+
+// inspectReplicas looks who works on the database; nobody where it is new.
+func (i *Inspection) inspectReplicas(ctx context.Context, conn *pgx.Conn) error {
+	var there bool
+	err := conn.QueryRow(ctx, `SELECT to_regclass('replica') IS NOT NULL`).Scan(&there)
+	if err == nil && there {
+		err = conn.QueryRow(ctx, inspectReplicas).Scan(&i.Replicas, &i.Orphans)
+	}
+	if err != nil {
+		return fmt.Errorf("look who works on the database: %w", err)
+	}
+	return nil
 }
 
 // isLocal reports whether a host is this machine: its bytes cross no network.

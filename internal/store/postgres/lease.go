@@ -27,6 +27,12 @@ const (
 		UPDATE replica SET expires = clock_timestamp() + $2 * interval '1 microsecond'
 		WHERE name = $1 AND expires > clock_timestamp()`
 
+	// A replica that died long ago has nothing left but its row.
+	replicasForget = `
+		DELETE FROM replica AS r
+		WHERE r.expires < clock_timestamp() - interval '10 minutes'
+			AND NOT EXISTS (SELECT 1 FROM shard s WHERE s.owner = r.name)`
+
 	shardsLock = `SELECT shard FROM shard WHERE shard = ANY($1::int2[]) ORDER BY shard FOR UPDATE`
 
 	shardsAcquire = `
@@ -72,9 +78,21 @@ func (s *Store) Acquire(ctx context.Context, replica string) ([]ledger.Head, err
 // AcquireShards implements store.Leases.
 func (s *Store) AcquireShards(ctx context.Context, replica string, shards []int, lease time.Duration) ([]ledger.Head, error) {
 	var heads []ledger.Head
-	err := s.alone(ctx, sharedHold, func(ctx context.Context, conn *pgx.Conn) error {
+	err := s.alone(ctx, noHold, func(ctx context.Context, conn *pgx.Conn) error {
+		if s.hold == sharedHold {
+			return nil
+		}
+		return bury(ctx, conn)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("acquire %d shards for %s: %w", len(shards), replica, err)
+	}
+	err = s.alone(ctx, sharedHold, func(ctx context.Context, conn *pgx.Conn) error {
 		err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			if _, err := tx.Exec(ctx, leaseTake, storable(replica), lease.Microseconds()); err != nil {
+				return err
+			}
+			if _, err := tx.Exec(ctx, replicasForget); err != nil {
 				return err
 			}
 			if _, err := tx.Exec(ctx, shardsLock, shards); err != nil {
@@ -191,7 +209,7 @@ func (s *Store) alone(ctx context.Context, want hold, do func(context.Context, *
 	if err := s.writer.ready(ctx); err != nil {
 		return err
 	}
-	if want != noHold {
+	if want != noHold && want != s.hold {
 		if err := want.take(ctx, s.writer.conn); err != nil {
 			return err
 		}
@@ -199,6 +217,48 @@ func (s *Store) alone(ctx context.Context, want hold, do func(context.Context, *
 		s.ids.drop()
 	}
 	return do(ctx, s.writer.conn)
+}
+
+// bury lets go what processes left behind that have ended without a word, where
+// no session of any is left: who comes alone need not wait until their leases
+// run out. A session that is cut off while its process lives holds nothing
+// either; its epochs are over, and it finds that out.
+func bury(ctx context.Context, conn *pgx.Conn) error {
+	if alone, err := alone(ctx, conn); err != nil || !alone {
+		return err
+	}
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, `DELETE FROM replica`); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, `UPDATE shard SET owner = '' WHERE owner <> ''`)
+		return err
+	})
+	_, unlocked := conn.Exec(ctx, `SELECT pg_advisory_unlock($1)`, int64(holdKey))
+	return errors.Join(err, unlocked)
+}
+
+// buryMost is how long a server may take to notice that a session's process has
+// been killed.
+const buryMost = 250 * time.Millisecond
+
+// alone reports whether no other session writes, and takes the lock that keeps
+// others from beginning to.
+func alone(ctx context.Context, conn *pgx.Conn) (got bool, err error) {
+	pause := time.NewTicker(buryMost / 10)
+	defer pause.Stop()
+	for range 10 {
+		err = conn.QueryRow(ctx, `SELECT pg_try_advisory_lock($1)`, int64(holdKey)).Scan(&got)
+		if err != nil || got {
+			return got, err
+		}
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			return false, ctx.Err()
+		}
+	}
+	return false, nil
 }
 
 // hold is a lock that a writer's session keeps as long as it lives: one process

@@ -122,6 +122,11 @@ const (
 			AND ($5::text = '' OR e.state = $5) AND $6::text = ''
 		ORDER BY e.id LIMIT $2`
 
+	eventsNewest = eventColumns + `
+		FROM event e
+		WHERE e.source = $1 AND e.id < $2 AND e.message <> 0
+		ORDER BY e.id DESC LIMIT $3`
+
 	eventsOfMessage = eventColumns + `
 		FROM message m
 		CROSS JOIN LATERAL (
@@ -165,6 +170,10 @@ func (s *Store) Event(ctx context.Context, id int64) (ledger.Event, error) {
 
 // Events implements ledger.Reader.
 func (s *Store) Events(ctx context.Context, q ledger.EventQuery) ([]ledger.Event, error) {
+	if q.Before != 0 {
+		es, err := collect(ctx, s, eventsNewest, s.scanEvent, q.Source, q.Before, limit(q.Limit))
+		return es, reading(err, "the newest events of %s", q.Source)
+	}
 	text := eventsAll
 	switch {
 	case q.ID != "":

@@ -62,7 +62,7 @@ const (
 		UNION ALL
 		SELECT NULL, NULL, count(*) FROM task`
 
-	replicaForget = `DELETE FROM replica WHERE name = $1 OR expires < clock_timestamp() - interval '1 hour'`
+	replicaForget = `DELETE FROM replica WHERE name = $1`
 	answersForget = `DELETE FROM answer WHERE at < now() - interval '1 hour'`
 	shardsLeave   = `UPDATE shard SET owner = '' WHERE owner = $1`
 )

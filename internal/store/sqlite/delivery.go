@@ -54,6 +54,11 @@ const (
 		FROM delivery INDEXED BY delivery_target
 		WHERE target = ?4 AND id > ?1` + deliveryFilter
 
+	deliveriesNewest = deliveryColumns + `
+		FROM delivery INDEXED BY delivery_target
+		WHERE target = ?1 AND id < ?2
+		ORDER BY id DESC LIMIT ?3`
+
 	deliveriesPending = `
 		SELECT id, waybill, target, kind, state, next, due
 		FROM delivery INDEXED BY delivery_state
@@ -99,6 +104,10 @@ func (s *Store) DeliveriesOfItem(ctx context.Context, waybill int64) ([]lane.Del
 
 // Deliveries implements lane.Reader.
 func (s *Store) Deliveries(ctx context.Context, q lane.Query) ([]lane.Delivery, error) {
+	if q.Before != 0 {
+		ds, err := collect(ctx, s.deliveriesNewest, scanDelivery, q.Target, q.Before, limit(q.Limit))
+		return ds, reading(err, "the newest deliveries to %s", q.Target)
+	}
 	st := s.deliveriesAll
 	switch {
 	case q.Waybill != 0:

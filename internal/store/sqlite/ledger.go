@@ -143,6 +143,11 @@ const (
 		FROM event e INDEXED BY event_source
 		WHERE e.source = ?4 AND e.id > ?1` + eventFilter
 
+	eventsNewest = eventColumns + `
+		FROM event e INDEXED BY event_source
+		WHERE e.source = ?1 AND e.id < ?2 AND e.message <> 0
+		ORDER BY e.id DESC LIMIT ?3`
+
 	eventCounts = `
 		SELECT state, count(*)
 		FROM event INDEXED BY event_state
@@ -178,6 +183,10 @@ func (s *Store) Event(ctx context.Context, id int64) (ledger.Event, error) {
 
 // Events implements ledger.Reader.
 func (s *Store) Events(ctx context.Context, q ledger.EventQuery) ([]ledger.Event, error) {
+	if q.Before != 0 {
+		es, err := collect(ctx, s.eventsNewest, s.scanEvent, q.Source, q.Before, limit(q.Limit))
+		return es, reading(err, "the newest events of %s", q.Source)
+	}
 	st := s.eventsAll
 	switch {
 	case q.ID != "":

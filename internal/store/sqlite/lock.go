@@ -58,6 +58,15 @@ func prepareFile(path string) error {
 	return nil
 }
 
+// Hold takes a data directory for this process, as opening the database in it
+// does; it is made where there is none. Close gives it back.
+func Hold(dir string) (io.Closer, error) {
+	if err := prepareDir(dir); err != nil {
+		return nil, err
+	}
+	return holdDir(dir)
+}
+
 // holdDir takes the data directory for this process. The lock goes with the
 // process, however it ends.
 func holdDir(dir string) (*os.File, error) {

@@ -89,7 +89,7 @@ func TestPlan_PagesNeedNoSort(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	for _, text := range []string{eventsAll, eventsOfWaybill, eventsInState, eventsOfSource, deliveriesAll,
+	for _, text := range []string{eventsAll, eventsOfWaybill, eventsInState, eventsOfSource, eventsNewest, deliveriesNewest, deliveriesAll,
 		deliveriesOfWaybill, deliveriesOfItem, deliveriesInState, deliveriesOfTarget, waybillsNewest, waybillsInStatus,
 		exceptionsAll, exceptionsOfWaybill, exceptionsInState, auditAfter, mappingsAll, mappingsOfSystem, mappingsOfKind,
 		mappingsOfCanonical} {

@@ -86,6 +86,7 @@ type readStatements struct {
 	eventsInState         *sql.Stmt
 	eventsOfSource        *sql.Stmt
 	eventsOfMessage       *sql.Stmt
+	eventsNewest          *sql.Stmt
 	eventCounts           *sql.Stmt
 	headsAll              *sql.Stmt
 	headOwners            *sql.Stmt
@@ -103,6 +104,7 @@ type readStatements struct {
 	deliveriesOfItem      *sql.Stmt
 	deliveriesInState     *sql.Stmt
 	deliveriesOfTarget    *sql.Stmt
+	deliveriesNewest      *sql.Stmt
 	deliveriesPending     *sql.Stmt
 	bodyOf                *sql.Stmt
 	attemptsOf            *sql.Stmt
@@ -138,6 +140,7 @@ func (s *readStatements) list() map[**sql.Stmt]string {
 		&s.eventsInState:         eventsInState,
 		&s.eventsOfSource:        eventsOfSource,
 		&s.eventsOfMessage:       eventsOfMessage,
+		&s.eventsNewest:          eventsNewest,
 		&s.eventCounts:           eventCounts,
 		&s.headsAll:              headsAll,
 		&s.headOwners:            headOwners,
@@ -155,6 +158,7 @@ func (s *readStatements) list() map[**sql.Stmt]string {
 		&s.deliveriesOfItem:      deliveriesOfItem,
 		&s.deliveriesInState:     deliveriesInState,
 		&s.deliveriesOfTarget:    deliveriesOfTarget,
+		&s.deliveriesNewest:      deliveriesNewest,
 		&s.deliveriesPending:     deliveriesPending,
 		&s.bodyOf:                bodyOf,
 		&s.attemptsOf:            attemptsOf,

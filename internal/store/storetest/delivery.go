@@ -76,6 +76,13 @@ func deliveryQueries(t *testing.T, b *books) {
 			}
 		}
 	}
+	var newest []int64
+	for _, d := range slices.Backward(all[:249]) {
+		if d.Target == "erp" && len(newest) < 5 {
+			newest = append(newest, d.ID)
+		}
+	}
+	same(t, "the newest deliveries", ids(must[[]lane.Delivery](t)(b.Deliveries(t.Context(), lane.Query{Target: "erp", Before: 250, Limit: 5})), deliveryID), newest)
 	of := slices.DeleteFunc(slices.Clone(all), func(d lane.Delivery) bool { return d.Waybill != 3 })
 	same(t, "deliveries of a waybill", must[[]lane.Delivery](t)(b.DeliveriesOf(t.Context(), 3)), of)
 }

@@ -35,7 +35,7 @@ func eventID(e ledger.Event) int64 { return e.ID }
 // anEvent is a plain event; ids rise, sources, waybills and states repeat.
 func anEvent(id int64) ledger.Event {
 	return ledger.Event{
-		ID: id, Shard: int(id % 5), Seq: id, Waybill: id % 7, Type: waybill.OrderPlaced, Version: 1,
+		ID: id, Shard: int(id % 5), Seq: id, Waybill: id % 7, Message: id % 2 * id, Type: waybill.OrderPlaced, Version: 1,
 		Source: []string{"shop", "erp", "wms"}[id%3], OccurredAt: at(int(id)), RecordedAt: at(int(id)),
 		State: eventStatesAll[id%int64(len(eventStatesAll))], Data: []byte(`{"order":"SO-1"}`),
 	}
@@ -47,6 +47,13 @@ func eventQueries(t *testing.T, b *books) {
 		all = append(all, anEvent(id))
 	}
 	b.commit(t, &store.Batch{Events: all})
+	var newest []int64
+	for _, e := range slices.Backward(all) {
+		if e.Source == "shop" && e.Message != 0 && e.ID < 90 && len(newest) < 5 {
+			newest = append(newest, e.ID)
+		}
+	}
+	same(t, "the newest events", ids(must[[]ledger.Event](t)(b.Events(t.Context(), ledger.EventQuery{Source: "shop", Before: 90, Limit: 5})), eventID), newest)
 	for _, source := range []string{"", "shop", "nobody"} {
 		for _, state := range append([]ledger.EventState{""}, eventStatesAll...) {
 			for _, wb := range []int64{0, 3, 999} {

@@ -91,6 +91,7 @@ func RunShared(t *testing.T, open Open) {
 		{"LeaseKeepsOthersOut", leaseKeepsOthersOut},
 		{"LeaseOver", leaseOver},
 		{"ReleaseHandsOver", releaseHandsOver},
+		{"AloneWaitsForNobody", aloneWaitsForNobody},
 		{"ZombieWritesNothing", zombieWritesNothing},
 		{"IDsNeverMeet", idsNeverMeet},
 		{"OneOfTwoKeepsAMessage", oneOfTwoKeepsAMessage},
@@ -162,6 +163,25 @@ func releaseHandsOver(t *testing.T, a, b *books) {
 		t.Errorf("a batch on a shard that was let go: %v, want ErrFenced", err)
 	}
 	a.commit(t, move(mine[1]))
+}
+
+// A process that ended without a word has no session any more: who comes alone
+// takes its shards at once, under the next epoch.
+func aloneWaitsForNobody(t *testing.T, a, b *books) {
+	ctx := t.Context()
+	_ = must[[]ledger.Head](t)(a.AcquireShards(ctx, "a", []int{1, 2}, soon))
+	if err := a.Close(); err != nil {
+		t.Fatal(err)
+	}
+	got := must[[]ledger.Head](t)(b.AcquireShards(ctx, "b", []int{2, 3}, soon))
+	same(t, "what the dead one had, and what was free", shardsOf(got), []int{2, 3})
+	if got[0].Epoch != 2 {
+		t.Errorf("the shard of the dead one is in epoch %d, want 2", got[0].Epoch)
+	}
+	owners := must[store.Owners](t)(b.Owners(ctx))
+	if len(owners.Replicas) != 1 || owners.Replicas[0].Replica != "b" {
+		t.Errorf("owners: %+v; want b alone", owners)
+	}
 }
 
 // A replica that slept through its lease with a batch half written.
