@@ -58,7 +58,7 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	root.SetOut(out)
 	root.SetErr(errs)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &usageError{err} })
-	root.AddCommand(demoCommand(), initCommand(), serveCommand(), configCommand(), traceCommand(),
+	root.AddCommand(demoCommand(), initCommand(), connectorCommand(), serveCommand(), configCommand(), traceCommand(),
 		translateCommand(), mappingCommand(), verifyCommand(), auditCommand(), backupCommand(), restoreCommand(), moveCommand(), doctorCommand(),
 		reconcileCommand(), ownershipCommand(), identityCommand(), replayCommand(), kpiCommand(), schemaCommand(), ediCommand(), routesCommand(), simCommand(), docsCommand(), versionCommand())
 	verb, err := root.ExecuteContextC(ctx)

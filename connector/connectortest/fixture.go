@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 
 // Fixture is one txtar file. Its comment says in words what it shows, and may
 // hold lines "name: value" that set something: system, role, prefix, topic,
-// received (in) or target, lane, subject (out).
+// received (in) or target, lane, subject, control (out).
 type Fixture struct {
 	Name    string // without folder and ending
 	Path    string
@@ -130,7 +131,9 @@ func (f Fixture) Message(t *testing.T, system string) connector.Message {
 	return m
 }
 
-// Document is the document of a fixture in out/: its file "document.json".
+// Document is the document of a fixture in out/: its file "document.json", and
+// in "order.json" (optional) the order in force behind it. Its first attempt
+// is made at the suite's time.
 func (f Fixture) Document(t *testing.T) waybill.Document {
 	t.Helper()
 	text, ok := f.File("document.json")
@@ -151,7 +154,20 @@ func (f Fixture) Document(t *testing.T) waybill.Document {
 			d.Lines[i].Price.Currency = d.Currency
 		}
 	}
-	d.Target, d.Lane, d.Subject = f.Setting("target"), f.Setting("lane"), f.Setting("subject")
+	d.Target, d.Lane, d.Subject, d.At = f.Setting("target"), f.Setting("lane"), f.Setting("subject"), Now
+	if number := f.Setting("control"); number != "" {
+		n, err := strconv.ParseInt(number, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: control: %v", f.Path, err)
+		}
+		d.Control = n
+	}
+	if text, ok := f.File("order.json"); ok {
+		d.Placed = &waybill.Order{}
+		if err := waybill.Unmarshal(text, d.Placed); err != nil {
+			t.Fatalf("%s: order.json: %v", f.Path, err)
+		}
+	}
 	return d
 }
 

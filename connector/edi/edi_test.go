@@ -2,7 +2,6 @@ package edi_test
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -17,11 +16,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/waybillhq/waybill"
+	"github.com/waybillhq/waybill/connector/connectortest"
 	sets "github.com/waybillhq/waybill/connector/edi"
 	"github.com/waybillhq/waybill/edi/x12"
 )
-
-var update = flag.Bool("update", false, "write testdata/samples.txt anew")
 
 var at = time.Date(2026, 9, 16, 14, 30, 0, 0, time.UTC)
 
@@ -121,7 +119,7 @@ func TestSamples(t *testing.T) {
 		}
 	}
 	const table = "testdata/samples.txt"
-	if *update {
+	if connectortest.Updating() {
 		if err := os.WriteFile(table, []byte(out.String()), 0o600); err != nil {
 			t.Fatal(err)
 		}

@@ -241,6 +241,72 @@ func TestSystem_ChangeOfAnUnknownOrderIsNotTaken(t *testing.T) {
 	}
 }
 
+// An 860 may stand in one interchange with its 850, on either side of it; alone
+// it waits as long as it may.
+func TestSystem_ChangeBesideItsOrder(t *testing.T) {
+	const header = "ISA*00*          *00*          *08*9254850000     *ZZ*EXAMPLEHDW     *260105*0915*U*00401*000000104*0*P*>~"
+	group := func(code string, control int, set ...string) string {
+		return fmt.Sprintf("GS*%s*9254850000*EXAMPLEHDW*20260105*0915*%d*X*004010~%s~SE*%d*0001~GE*1*%d~", code, control, strings.Join(set, "~"), len(set)+1, control)
+	}
+	order := group("PO", 1, "ST*850*0001", "BEG*00*SA*4711**20260105", "N1*ST*Store 17*92*0017", "PO1*1*6*EA*4.20**VN*HAMMER-16", "PO1*2*9*EA*1**VN*NAILS", "CTT*2")
+	change := group("PC", 2, "ST*860*0001", "BCH*04*SA*4711**1*20260105", "POC*1*QD*4**EA*4.20**VN*HAMMER-16", "CTT*1")
+	c := openPartner(t, "bigbox", waybill.RoleChannel, nil)
+	for _, body := range []string{order + change, change + order} {
+		var changed *waybill.Order
+		for _, e := range translate(t, c, header+body+"IEA*2*000000104~") {
+			if e.Type == waybill.OrderChanged {
+				changed = e.Body.(*waybill.Order)
+			}
+		}
+		if changed == nil || len(changed.Lines) != 2 || changed.Lines[0].Qty.String() != "4" || changed.Lines[1].Qty.String() != "9" {
+			t.Errorf("the change is %+v, of\n%s", changed, body)
+		}
+	}
+	alone := connector.Message{System: "bigbox", Body: []byte(header + change + "IEA*1*000000104~"), ReceivedAt: noon, MayWait: true}
+	var later *connector.Later
+	if events, err := c.Translator.Translate(alone); !errors.As(err, &later) || !strings.Contains(later.For, "bigbox~.4711") || len(events) > 0 {
+		t.Errorf("alone it is %v and %+v, want it to wait for its order", err, events)
+	}
+}
+
+// What came before is answered by a TA1, and makes nothing.
+func TestSystem_Repeated(t *testing.T) {
+	for name, c := range map[string]struct {
+		change  []string
+		same    bool
+		answers int
+		problem string
+	}{
+		"unchanged":            {nil, true, 1, ""},
+		"other content":        {nil, false, 1, "came before with other content"},
+		"no TA1 was agreed":    {[]string{"  within: 4h", "  within: 4h\n  ta1: never"}, false, 0, "came before with other content"},
+		"nothing to say":       {[]string{"  within: 4h", "  within: 4h\n  ta1: never"}, true, -1, ""},
+		"numbers do not count": {[]string{"usage: P ", "duplicates: none\nusage: P "}, true, -1, ""},
+	} {
+		conn := openPartner(t, "bigbox", waybill.RoleChannel, transport.NewFolder(t.TempDir()), c.change...)
+		m := connector.Message{System: "bigbox", Body: []byte(sample(t)), ReceivedAt: noon}
+		events, err := conn.Collector.(connector.Repeater).Repeated(m, c.same)
+		if err != nil || len(events) > 1 || (len(events) == 0) != (c.answers < 0) {
+			t.Errorf("%s: events %+v, error %v", name, events, err)
+			continue
+		}
+		if c.answers < 0 {
+			continue
+		}
+		ic := events[0].Body.(*waybill.Interchange)
+		if len(ic.Answers) != c.answers || !strings.Contains(ic.Problem, c.problem) || c.problem == "" && ic.Problem != "" || ic.Status != "rejected" {
+			t.Errorf("%s: %+v", name, ic)
+		}
+		if c.answers == 1 && !strings.Contains(ic.Answers[0].Text, "*R*025~") {
+			t.Errorf("%s: the answer is %s", name, ic.Answers[0].Text)
+		}
+		again, err := conn.Collector.(connector.Repeater).Repeated(connector.Message{System: "bigbox", Body: m.Body, ReceivedAt: noon.Add(time.Minute)}, c.same)
+		if err != nil || again[0].Ref == events[0].Ref {
+			t.Errorf("%s: a second repetition is taken for the first: %v", name, err)
+		}
+	}
+}
+
 type oneOrder struct{ order *waybill.Order }
 
 func (b oneOrder) Order(ref string) *waybill.Order {

@@ -246,7 +246,7 @@ func isISA(data []byte) bool {
 // startsISA reports whether an interchange begins here; it wants four bytes.
 func (r *Reader) startsISA() bool {
 	data := r.buf[r.start:]
-	return isISA(data) && !(r.inside && data[3] == r.delims.Segment[0]) // a segment of that name and nothing else begins none
+	return isISA(data) && (!r.inside || data[3] != r.delims.Segment[0]) // a segment of that name and nothing else begins none
 }
 
 // header reads an ISA, whatever came before it.

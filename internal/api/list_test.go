@@ -123,3 +123,42 @@ func TestMetrics_CountWithoutNames(t *testing.T) {
 		}
 	}
 }
+
+// A list of interchanges is one partner's: without its name it is refused by
+// field, and a system that exchanged nothing has none.
+func TestInterchanges_OfOnePartner(t *testing.T) {
+	w := newWorld(t)
+	if b := string(w.get("/api/v1/interchanges", 400)); !strings.Contains(b, "system_missing") {
+		t.Errorf("without a partner: %s", b)
+	}
+	if list := w.list("/api/v1/interchanges?system=wms"); len(list) != 0 {
+		t.Errorf("interchanges of a system that sent none: %v", list)
+	}
+}
+
+// Every system is listed with what limits it, and no forecast is made up while
+// nothing was sent to it.
+func TestSystems(t *testing.T) {
+	w := newWorld(t)
+	var body struct {
+		Systems []struct {
+			Name    string   `json:"name"`
+			Role    string   `json:"role"`
+			Breaker string   `json:"breaker"`
+			DrainS  *float64 `json:"drain_s"`
+		} `json:"systems"`
+	}
+	if err := waybill.Unmarshal(w.get("/api/v1/systems", 200), &body); err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]string{}
+	for _, s := range body.Systems {
+		found[s.Name] = s.Role
+		if s.DrainS != nil || s.Breaker != "closed" {
+			t.Errorf("%s: drains in %v, breaker %s", s.Name, s.DrainS, s.Breaker)
+		}
+	}
+	if found["erp"] != "erp" || found["wms"] != "wms" {
+		t.Errorf("listed: %v", found)
+	}
+}

@@ -88,6 +88,8 @@ var (
 	breakerGauge    = desc("breaker_open", "1 while nothing goes to the system until a probe succeeds.", "system")
 	pausedGauge     = desc("system_paused", "1 while the system is paused.", "system")
 	flightGauge     = desc("requests_under_way", "Requests to the system without an answer yet.", "system")
+	speedGauge      = desc("system_documents_per_second", "Documents a system takes while some wait for it; no series where nothing is known yet.", "system")
+	drainGauge      = desc("system_drain_seconds", "Forecast of when what is on its way to a system is gone; no series where nothing is known yet.", "system")
 	eventsGauge     = desc("events_open", "Events that are undecided, in limbo or quarantined.", "state")
 	oldestGauge     = desc("oldest_ready_seconds", "Age of the oldest delivery that could go now.")
 	shardsGauge     = desc("replica_shards", "Shards that a replica decides and sends for, of 1,024.", "replica")
@@ -151,6 +153,10 @@ func gauges(ch chan<- prometheus.Metric, st engine.Status) {
 		set(breakerGauge, truth(s.Breaker == "open"), s.Name)
 		set(pausedGauge, truth(s.Paused != ""), s.Name)
 		set(flightGauge, float64(s.UnderWay), s.Name)
+		if s.PerSecond > 0 {
+			set(speedGauge, s.PerSecond, s.Name)
+			set(drainGauge, s.Drain.Seconds(), s.Name)
+		}
 	}
 	for _, r := range st.Replicas {
 		set(shardsGauge, float64(r.Shards), r.Name)

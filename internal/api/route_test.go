@@ -51,6 +51,8 @@ var who = map[string]string{
 	"POST /api/v1/orders/{ref}/cancel":            "operator",
 
 	"GET /api/v1/exceptions":                           "viewer",
+	"GET /api/v1/interchanges":                         "viewer",
+	"GET /api/v1/systems":                              "viewer",
 	"POST /api/v1/exceptions/{id}/retry":               "operator",
 	"POST /api/v1/exceptions/{id}/skip":                "operator",
 	"POST /api/v1/exceptions/{id}/settle":              "operator",

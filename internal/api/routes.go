@@ -57,7 +57,7 @@ func routes() []Route {
 	var all []Route
 	for _, part := range [][]Route{
 		healthRoutes(), descriptionRoutes(), inFamily(Process, readingRoutes()), inFamily(Experience, orderRoutes()),
-		inFamily(Process, actionRoutes()), inFamily(Process, reconcileRoutes()), inFamily(Process, interchangeRoutes()), inFamily(System, mappingRoutes()), ownershipRoutes(),
+		inFamily(Process, actionRoutes()), inFamily(Process, reconcileRoutes()), inFamily(Process, interchangeRoutes()), inFamily(System, mappingRoutes()), systemRoutes(), ownershipRoutes(),
 	} {
 		all = append(all, part...)
 	}

@@ -124,8 +124,14 @@ func (d *Desk) shownSystem(s engine.SystemStatus, now time.Time) tower.System {
 	case s.Open[lane.InDoubt] > 0:
 		out.Health, out.Note = tower.Degraded, counted(s.Open[lane.InDoubt], "delivery", "deliveries")+" in doubt"
 	}
+	if s.Drain >= drainSaid {
+		out.Drain = s.Drain.Round(time.Second)
+	}
 	return out
 }
+
+// drainSaid is the shortest time of a drain that is worth a word.
+const drainSaid = 10 * time.Second
 
 // pauseWords say in a few words why nothing goes to a system.
 var pauseWords = map[string]string{

@@ -356,7 +356,7 @@ func (b *batch) seal() error {
 				if !d.Dirty {
 					continue
 				}
-				b.e.counts.move(d.Target, d.Stored, d.State)
+				b.e.moved(l.target, d.Stored, d.State)
 				d.Stored, d.Dirty = d.State, false
 				b.w.Deliveries = append(b.w.Deliveries, *d)
 			}

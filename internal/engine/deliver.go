@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/heap"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -188,7 +187,7 @@ func (b *batch) keepAttempt(d *lane.Delivery) {
 // dispatch starts what queues for budgets that have room.
 func (b *batch) dispatch(ctx context.Context) error {
 	for _, t := range b.e.order {
-		for t.ready.Len() > 0 && len(b.sends) < 4*batchMax {
+		for t.ready.len() > 0 && len(b.sends) < 4*batchMax {
 			ok, again := t.free(b.now)
 			if !ok {
 				if !again.IsZero() {
@@ -196,8 +195,7 @@ func (b *batch) dispatch(ctx context.Context) error {
 				}
 				break
 			}
-			item := heap.Pop(&t.ready).(readyItem)
-			if err := b.startQueued(ctx, t, item); err != nil {
+			if err := b.startQueued(ctx, t, t.ready.pop()); err != nil {
 				return err
 			}
 		}

@@ -40,7 +40,8 @@ func (e *Engine) load(ctx context.Context) error {
 		return err
 	}
 	for _, t := range e.order {
-		t.ready = t.ready[:0]
+		t.ready.reset()
+		t.drain = lane.Drain{}
 		if err := e.loadTarget(ctx, t); err != nil {
 			return err
 		}
@@ -48,10 +49,10 @@ func (e *Engine) load(ctx context.Context) error {
 	now := e.opt.Now()
 	err = e.pending(ctx, func(p lane.Pending) error {
 		t := e.targetOf(p.Target)
-		e.counts.move(p.Target, "", p.State)
+		e.moved(t, "", p.State)
 		switch {
 		case p.State == lane.Ready:
-			t.ready.Push(readyItem{priority: priority(p.Kind), id: p.ID, waybill: p.Waybill})
+			t.ready.push(p.Kind, p.ID, p.Waybill)
 		case p.State == lane.InFlight:
 			if _, underWay := e.inflight[p.ID]; !underWay {
 				e.due = append(e.due, dueItem{at: now, waybill: p.Waybill, delivery: p.ID})
@@ -191,7 +192,7 @@ func (e *Engine) somethingDue(now time.Time) bool {
 		return true
 	}
 	for _, t := range e.order {
-		if t.ready.Len() == 0 {
+		if t.ready.len() == 0 {
 			continue
 		}
 		if ok, _ := t.free(now); ok {

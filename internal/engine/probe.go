@@ -24,7 +24,6 @@ const receiptsSeen = 4096
 // heapify orders what load collected and sets the first probes.
 func (e *Engine) heapify(now time.Time) {
 	for _, t := range e.order {
-		heap.Init(&t.ready)
 		t.probing = false
 		if t.conn.Prober != nil {
 			t.probeAt = now

@@ -129,7 +129,11 @@ type SystemStatus struct {
 	Until    time.Time
 	UnderWay int
 	Room     int
-	Open     map[lane.State]int // its unsettled deliveries, by the state shown
+	// PerSecond is how many documents it takes a second while some wait, and
+	// Drain when those on their way now are gone; 0 where nothing is known.
+	PerSecond float64
+	Drain     time.Duration
+	Open      map[lane.State]int // its unsettled deliveries, by the state shown
 }
 
 // Status reads where everything stands.
@@ -219,6 +223,9 @@ func (e *Engine) systemsNow() []SystemStatus {
 		}
 		if t.open {
 			x.Breaker = "open"
+		}
+		if t.paused == "" && !t.open {
+			x.PerSecond, x.Drain = t.drain.Forecast(e.opt.Now(), t.sys.Rate, t.until.Sub(e.opt.Now()))
 		}
 		for state, n := range counts[t.sys.Name] {
 			if n > 0 && !state.Settled() {

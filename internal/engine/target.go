@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"container/heap"
 	"context"
 	"fmt"
 	"math"
@@ -29,7 +28,8 @@ type target struct {
 	sys   System
 	conn  connector.Connector
 	class lane.Class
-	ready readyHeap
+	ready backlog
+	drain lane.Drain // of what is on its way to it
 
 	underWay int // requests under way
 	room     int // requests that may be under way at once; shrinks when throttled
@@ -188,54 +188,4 @@ func (b *batch) countRefusal(ctx context.Context, t *target, f *flow, p waybill.
 	}
 	t.refusals = nil
 	return b.pauseFault(ctx, t, "refusals", fmt.Sprintf("%d lanes in a row were refused with %s", refusalsPauseAt, p.Code))
-}
-
-// readyItem is a delivery that waits for its target's budget.
-type readyItem struct {
-	priority int
-	id       int64
-	waybill  int64
-}
-
-type readyHeap []readyItem
-
-func (h readyHeap) Len() int { return len(h) }
-func (h readyHeap) Less(i, j int) bool {
-	if h[i].priority != h[j].priority {
-		return h[i].priority < h[j].priority
-	}
-	return h[i].id < h[j].id
-}
-func (h readyHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
-
-// Push and Pop serve container/heap.
-func (h *readyHeap) Push(x any) { *h = append(*h, x.(readyItem)) }
-
-// Pop removes the last item.
-func (h *readyHeap) Pop() any {
-	old := *h
-	x := old[len(old)-1]
-	*h = old[:len(old)-1]
-	return x
-}
-
-func (t *target) queue(d *lane.Delivery) {
-	heap.Push(&t.ready, readyItem{priority: priority(d.Kind), id: d.ID, waybill: d.Waybill})
-}
-
-// priority ranks documents that wait for the same budget: cancellations before
-// shipment postings before invoices before orders before the rest.
-func priority(k waybill.Kind) int {
-	switch k {
-	case waybill.WarehouseOrderCancel, waybill.SalesOrderCancel, waybill.CancellationAnswer, waybill.WarehouseOrderChange:
-		return 0
-	case waybill.ShipmentPosting, waybill.ShipmentReversal, waybill.Fulfilment, waybill.FulfilmentUpdate:
-		return 1
-	case waybill.Invoice, waybill.CreditMemo:
-		return 2
-	case waybill.InventoryAdjustment, waybill.InventoryAvailability:
-		return 4
-	default:
-		return 3
-	}
 }

@@ -91,6 +91,7 @@ func openTab(t *testing.T, width, height int64) *tab {
 		t.Fatal(chrome.err)
 	}
 	src := newFake()
+	src.exchange()
 	srv := httptest.NewServer(New(src, Options{Version: "0.1.0", Name: "Example Supply", Environment: "Test", Now: func() time.Time { return noon }}))
 	ctx, cancel := chromedp.NewContext(chrome.ctx, chromedp.WithNewBrowserContext())
 	ctx, cancelTime := context.WithTimeout(ctx, 2*time.Minute)
@@ -459,7 +460,7 @@ func TestBrowser_WorksWithoutScripts(t *testing.T) {
 }
 
 // pagesToLookAt are all pages a person can reach.
-var pagesToLookAt = []string{"/", "/orders", "/orders?q=none-such", "/orders/SO-104832", "/orders/SO-104832?view=list", "/orders/LOAD-7", "/messages/dlv-posting2", "/messages/msg-ship2", "/exceptions", "/exceptions?cause=version_conflict", "/mapping", "/no-such-page"}
+var pagesToLookAt = []string{"/", "/orders", "/orders?q=none-such", "/orders/SO-104832", "/orders/SO-104832?view=list", "/orders/LOAD-7", "/messages/dlv-posting2", "/messages/msg-ship2", "/exceptions", "/exceptions?cause=version_conflict", "/mapping", "/edi", "/edi/msg-850", "/no-such-page"}
 
 func TestBrowser_NoSidewaysScroll(t *testing.T) {
 	for _, width := range []int64{360, 390, 768, 1024, 1280} {

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/chromedp/chromedp"
 )
 
 // purchaseOrder is an interchange of one 850 with so many lines; its CTT and SE
@@ -20,6 +22,18 @@ func purchaseOrder(lines int) string {
 	}
 	fmt.Fprintf(&b, "CTT*%d~\nSE*%d*0001~\nGE*1*42~\nIEA*1*000000042~\n", lines, lines+4)
 	return b.String()
+}
+
+// exchange gives the data interchanges, one of them with a fault.
+func (f *fake) exchange() {
+	f.messages["msg-850"] = Message{ID: "msg-850", System: "bigbox", Order: "SO-104832", State: "applied", At: noon,
+		Raw: []byte(strings.Replace(purchaseOrder(40), "PO1*30*5*EA", "PO1*30*five*EA", 1))}
+	f.interchanges = []Interchange{
+		{ID: "msg-850", System: "bigbox", Control: "000000042", Sets: []string{"850"}, At: noon, State: "accepted_with_errors", Orders: []string{"SO-104832"},
+			Answers: []InterchangeAnswer{{ID: "wb-ack", State: "done"}}},
+		{ID: "wb-856", Outbound: true, System: "bigbox", Control: "000000007", Sets: []string{"856"}, At: noon, State: "overdue", AckBy: noon.Add(-time.Hour)},
+		{ID: "wb-940", Outbound: true, System: "threepl", Control: "000000003", Sets: []string{"940"}, At: noon, State: "accepted", AnsweredBy: "msg-50"},
+	}
 }
 
 func ediPage(t *testing.T, raw string) (int, string) {
@@ -89,12 +103,7 @@ func TestEDI_OtherMessagesHaveTheirOwnPage(t *testing.T) {
 
 func TestEDI_ListSaysWhereEachAcknowledgmentStands(t *testing.T) {
 	src := newFake()
-	src.interchanges = []Interchange{
-		{ID: "msg_42", System: "bigbox", Control: "000000042", Sets: []string{"850"}, At: noon, State: "accepted_with_errors", Orders: []string{"SO-104832"},
-			Answers: []InterchangeAnswer{{ID: "wb-ack", State: "done"}}},
-		{ID: "wb-856", Outbound: true, System: "bigbox", Control: "000000007", Sets: []string{"856"}, At: noon, State: "overdue", AckBy: noon.Add(-time.Hour)},
-		{ID: "wb-940", Outbound: true, System: "threepl", Control: "000000003", Sets: []string{"940"}, At: noon, State: "accepted", AnsweredBy: "msg_50"},
-	}
+	src.exchange()
 	h := New(src, Options{Now: func() time.Time { return noon }})
 	get := func(path string) string {
 		w := httptest.NewRecorder()
@@ -105,7 +114,7 @@ func TestEDI_ListSaysWhereEachAcknowledgmentStands(t *testing.T) {
 		return w.Body.String()
 	}
 	all := get("/edi")
-	for _, want := range []string{`href="/edi/msg_42">000000042`, "Accepted with errors", `href="/orders/SO-104832"`, `href="/edi/wb-ack">done`, "Overdue", `href="/edi/msg_50"`} {
+	for _, want := range []string{`href="/edi/msg-850">000000042`, "Accepted with errors", `href="/orders/SO-104832"`, `href="/edi/wb-ack">done`, "Overdue", `href="/edi/msg-50"`} {
 		if !strings.Contains(all, want) {
 			t.Errorf("the list lacks %s", want)
 		}
@@ -113,4 +122,21 @@ func TestEDI_ListSaysWhereEachAcknowledgmentStands(t *testing.T) {
 	if one := get("/edi?system=threepl"); strings.Contains(one, "000000042") || !strings.Contains(one, "000000003") {
 		t.Error("the list of one partner shows another's, or lacks its own")
 	}
+}
+
+// A segment's name leads to its bytes and back, each side scrolled by itself.
+func TestBrowser_SegmentAndItsBytesLeadToEachOther(t *testing.T) {
+	b := openTab(t, 1280, 800)
+	b.open("/edi/msg-850")
+	b.do(chromedp.Click(chromedp.CSS(`#faults a`)))
+	const seen = `(() => { const e = document.querySelector(":target"); if (!e) return ""; const r = e.getBoundingClientRect(), p = e.closest(".edi > div").getBoundingClientRect();
+		return r.top >= p.top - 1 && r.bottom <= p.bottom + 1 ? e.id : "" })()`
+	b.until(seen + ` === "t34"`)
+	b.do(chromedp.Click(chromedp.CSS(`#t34 a`)))
+	b.until(seen + ` === "r34"`)
+	if raw := eval[string](b, `document.querySelector("#r34").innerText.trim()`); !strings.HasPrefix(raw, "PO1*30*five*EA") {
+		t.Errorf("its bytes are %q", raw)
+	}
+	b.do(chromedp.Click(chromedp.CSS(`#r34 a`)))
+	b.until(seen + ` === "t34"`)
 }

@@ -32,7 +32,7 @@ type fake struct {
 func (f *fake) Counts(context.Context) (Counts, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return Counts{Orders: 1284, Exceptions: f.exceptions.Open}, nil
+	return Counts{Orders: 1284, Exceptions: f.exceptions.Open, EDI: len(f.interchanges) > 0}, nil
 }
 
 func (f *fake) Overview(context.Context) (Overview, error) {

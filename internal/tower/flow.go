@@ -266,6 +266,8 @@ func backlogWord(s System) string {
 		return thousands(b.InDoubt) + " in doubt"
 	case !s.Target:
 		return ""
+	case s.Drain > 0:
+		return thousands(b.Ready+b.Waiting+b.InFlight) + " waiting, " + duration(s.Drain)
 	default:
 		return thousands(b.Ready+b.Waiting+b.InFlight) + " waiting"
 	}

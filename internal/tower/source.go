@@ -125,8 +125,9 @@ type System struct {
 	InRate    int    // messages taken from it in the last full minute
 	OutRate   int    // deliveries applied by it in the last full minute
 	Backlog   DeliveryCounts
-	Source    bool // it sends to us
-	Target    bool // we send to it
+	Drain     time.Duration // until what waits is gone, at its pace; 0: not known, or soon
+	Source    bool          // it sends to us
+	Target    bool          // we send to it
 }
 
 // Incident is a thing that stops more than one order.

@@ -78,6 +78,7 @@
       chosen = link.closest('tr').id;
       mark();
       history.pushState(null, '', link.href.split('#')[0]);
+      shown = address();
       if (matchMedia('(max-width: 1100px)').matches) $('#detail').scrollIntoView();
     } catch (error) {
       if (error.name !== 'AbortError') location.href = link.href;
@@ -90,7 +91,10 @@
     event.preventDefault();
     open(link);
   });
-  addEventListener('popstate', () => location.reload());
+  // A step within the page, to another of its anchors, loads nothing.
+  const address = () => location.pathname + location.search;
+  let shown = address();
+  addEventListener('popstate', () => { if (address() !== shown) location.reload(); });
 
   // ---- live ----
   const stream = $('#live');
