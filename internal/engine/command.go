@@ -148,6 +148,10 @@ func (b *batch) actOn(ctx context.Context, f *flow, l *laneOf, d *lane.Delivery,
 			b.dueDelivery(d)
 			return nil
 		}
+		unknown := d.State == lane.InDoubt && d.Next != lane.Send || d.State == lane.Parked && d.Reason == "in_doubt"
+		if unknown && b.now.Before(d.Deadline) {
+			return refuse("too_early", "its last attempt may still take effect until "+d.Deadline.UTC().Format("15:04:05Z07:00")+", and "+d.Target+" can't be asked", "retry it after that")
+		}
 		d.Release()
 		d.Reason, d.Dirty = lane.ReasonRetry, true
 		b.clearDoubt(f, d)

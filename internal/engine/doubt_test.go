@@ -171,6 +171,36 @@ func TestT5_NoneClassIsAPersonsDecision(t *testing.T) {
 	}
 }
 
+// While an attempt may still take effect at a system that can't be asked, nobody
+// can have the document sent a second time, not even by hand.
+func TestT5_NoRetryBeforeTheDeadline(t *testing.T) {
+	r := newRig(t, func(r *rig) {
+		r.fakes["erp"].class, r.fakes["erp"].noInquirer = waybill.NoIdempotency, true
+		r.fakes["erp"].on(waybill.SalesOrder, lose)
+	})
+	r.place("SO-1")
+	r.settle()
+	d := r.one("SO-1", waybill.SalesOrder)
+	if d.Reason != "in_doubt" || !r.now.Before(d.Deadline) {
+		t.Fatalf("it is %s at %v, deadline %v", d.State, r.now, d.Deadline)
+	}
+	var e *waybill.Error
+	if err := r.do(ToDelivery, d.Key, "retry"); !errors.As(err, &e) || e.Code != "too_early" {
+		t.Errorf("the retry is answered %v, want too_early", err)
+	}
+	r.settle()
+	if n := len(r.fakes["erp"].attemptsOf(waybill.SalesOrder)); n != 1 {
+		t.Errorf("%d attempts, want 1", n)
+	}
+	r.pass(48 * time.Hour)
+	r.must(r.do(ToDelivery, d.Key, "retry"))
+	r.settle()
+	if d = r.one("SO-1", waybill.SalesOrder); d.State != lane.Done {
+		t.Errorf("after the deadline and a retry it is %s", d.State)
+	}
+	r.audit()
+}
+
 // A crash with a request under way is a doubt, whatever became of the request;
 // each class deals with it in its way.
 func TestF01_CrashWithARequestUnderWay(t *testing.T) {
